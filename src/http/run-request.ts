@@ -1,0 +1,116 @@
+import { z } from 'zod';
+import type { Config } from '../config.ts';
+import { LooperError } from '../errors.ts';
+import type { RunRequest } from '../run/request.ts';
+
+const MAX_SECONDS = 3600;
+/** What codex accepts as a prompt, in characters (measured with 0.169). */
+const MAX_PROMPT_CHARS = 1_048_576;
+/** Summed, as in the original, when `codex_exec_delay_seconds` is absent. */
+const LEGACY_DELAYS = [
+  'startup_delay_seconds',
+  'sidebar_delay_seconds',
+  'new_task_delay_seconds',
+  'prompt_send_delay_seconds',
+] as const;
+
+const seconds = z
+  .number('must be a number of seconds')
+  .min(0, 'must be at least 0')
+  .max(MAX_SECONDS, `must be at most ${MAX_SECONDS}`);
+const text = z.string('must be a string');
+const filled = text.refine((value) => value.trim() !== '', 'must not be blank');
+const prompt = text
+  .max(MAX_PROMPT_CHARS, `must be at most ${MAX_PROMPT_CHARS} characters long`)
+  .refine(
+    (value) => value === '' || value.trim() !== '',
+    'must not be blank; send "" to announce and clean up only',
+  );
+const name = filled.max(128, 'must be at most 128 characters long');
+
+const bodySchema = z.object({
+  zulip_message: filled.optional(),
+  message: filled.optional(),
+  codex_prompt: prompt.optional(),
+  prompt: prompt.optional(),
+  workspace: filled.optional(),
+  codex_exec_binary: filled.optional(),
+  codex_exec_delay_seconds: seconds.optional(),
+  codex_exec_startup_check_seconds: seconds.optional(),
+  startup_delay_seconds: seconds.optional(),
+  sidebar_delay_seconds: seconds.optional(),
+  new_task_delay_seconds: seconds.optional(),
+  prompt_send_delay_seconds: seconds.optional(),
+  on_busy: z
+    .enum(['replace', 'reject', 'queue'], "must be 'replace', 'reject' or 'queue'")
+    .optional(),
+  model: name.optional(),
+  reasoning: name.optional(),
+});
+
+type Body = z.output<typeof bodySchema>;
+
+/**
+ * Checks the body of `POST /run`. Throws `REQUEST_INVALID` with a sentence that names the field;
+ * fields that Looper does not know are ignored and named in the answer's `warnings`.
+ */
+export function parseRunRequest(
+  body: Readonly<Record<string, unknown>>,
+  context: {
+    readonly runs: Config['runs'];
+    readonly requestId: string;
+    readonly callerRunId: string | null;
+  },
+): RunRequest {
+  const parsed = bodySchema.safeParse(body);
+  if (!parsed.success) throw invalid(parsed.error.issues[0], body);
+  const given = parsed.data;
+  const message = given.zulip_message ?? given.message;
+  if (message === undefined) throw new LooperError('REQUEST_INVALID', "missing 'zulip_message'");
+  return {
+    message,
+    prompt: given.codex_prompt ?? given.prompt ?? null,
+    workspace: given.workspace ?? null,
+    binary: given.codex_exec_binary ?? null,
+    delayMs: delayOf(given) ?? context.runs.delayMs,
+    startupCheckMs: milliseconds(given.codex_exec_startup_check_seconds) ?? context.runs.startupCheckMs,
+    onBusy: given.on_busy ?? context.runs.onBusy,
+    model: given.model ?? null,
+    reasoning: given.reasoning ?? null,
+    trigger: 'http',
+    requestId: context.requestId,
+    callerRunId: context.callerRunId,
+    announceStart: true,
+    warnings: Object.keys(body)
+      .filter((field) => !(field in bodySchema.shape))
+      .map((field) => `field '${field.slice(0, 100)}' is unknown and was ignored`),
+  };
+}
+
+function delayOf(given: Body): number | undefined {
+  const own = milliseconds(given.codex_exec_delay_seconds);
+  const legacy = LEGACY_DELAYS.map((field) => given[field]).filter((value) => value !== undefined);
+  if (own !== undefined || legacy.length === 0) return own;
+  const sum = legacy.reduce((total, value) => total + value, 0);
+  if (sum > MAX_SECONDS) {
+    throw new LooperError(
+      'REQUEST_INVALID',
+      `the sum of ${LEGACY_DELAYS.join(', ')} is ${sum}; it must be at most ${MAX_SECONDS}`,
+    );
+  }
+  return milliseconds(sum);
+}
+
+function milliseconds(value: number | undefined): number | undefined {
+  return value === undefined ? undefined : Math.round(value * 1000);
+}
+
+function invalid(issue: z.core.$ZodIssue | undefined, body: Readonly<Record<string, unknown>>) {
+  const field = String(issue?.path[0]);
+  const shown = JSON.stringify(body[field])?.slice(0, 100) ?? 'nothing';
+  return new LooperError(
+    'REQUEST_INVALID',
+    `'${field}' ${issue?.message ?? 'is not valid'} (it was ${shown})`,
+    { details: { field } },
+  );
+}

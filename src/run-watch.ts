@@ -1,0 +1,212 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from './logger.ts';
+import { isAlive, readBootId, sendSignal } from './processes/identity.ts';
+import { sweepMarked } from './processes/stop.ts';
+import { readEnd, type RunEnd } from './runs/end-file.ts';
+import { finishRun } from './runs/finish.ts';
+import { acquireLock, askHolder } from './runs/lock.ts';
+import type { RunRecord } from './runs/record.ts';
+import { createRunIdLookup } from './runs/run-ids.ts';
+import { requestStop, type StopReason } from './runs/stop-file.ts';
+import type { RunStore, StoredRun } from './runs/store.ts';
+import { messageOf } from './errors.ts';
+
+const LOOK_MS = 100;
+/** While somebody waits for the end. */
+const HURRIED_LOOK_MS = 2;
+/** What a runner may take for itself beyond the agent's grace (contract, rule 11). */
+const RUNNER_EXTRA_MS = 5_000;
+const LOCK_WAIT_MS = 2_000;
+const SWEEP_GRACE_MS = 2_000;
+
+export interface StoppedRun {
+  readonly record: RunRecord;
+  /** The agent that was alive when the stop began. */
+  readonly agentPids: readonly number[];
+}
+
+/**
+ * The daemon's view of the one active run: it adopts what an earlier daemon left, notices the end
+ * of a run however it comes, and ends one on request. The runner does the work and writes the
+ * files; only where it is dead does the daemon take the run lock and complete them.
+ */
+export interface RunWatch {
+  active(): StoredRun | null;
+  /** Follows the run that is alive, if any, and closes those whose runner is gone. */
+  adopt(): Promise<void>;
+  /** Follows a run whose runner holds, or is about to take, the run lock. */
+  follow(run: StoredRun): void;
+  /** Ends the active run and waits until its tree is gone; null when nothing runs. */
+  stop(reason: StopReason): Promise<StoppedRun | null>;
+  /** Closes a run whose runner never came to hold the lock, or died. */
+  close(run: StoredRun, end?: Partial<RunEnd>): Promise<RunRecord>;
+  /** Resolves when the active run has ended, or at once when nothing runs. */
+  ended(): Promise<void>;
+  /** Stops looking; the run goes on. */
+  detach(): void;
+}
+
+interface Followed {
+  readonly run: StoredRun;
+  readonly done: Promise<void>;
+  /** Aborted when somebody waits for the end: look more often. */
+  readonly hurry: AbortController;
+  /** What the run's end says where its runner could not write one. */
+  end: Partial<RunEnd>;
+}
+
+interface RunWatchOptions {
+  readonly store: RunStore;
+  readonly graceMs: number;
+  readonly log: Logger;
+  /** Called once per run that ends while this daemon watches; its failures are logged. */
+  readonly onEnd: (record: RunRecord) => Promise<void>;
+}
+
+export function createRunWatch(options: RunWatchOptions): RunWatch {
+  const { store, graceMs, log } = options;
+  const detached = new AbortController();
+  let current: Followed | null = null;
+
+  const reread = (run: StoredRun): RunRecord => store.find(run.record.run_id)?.record ?? run.record;
+
+  const close = async (run: StoredRun, end: Partial<RunEnd> = {}): Promise<RunRecord> => {
+    const lock = await acquireLock({
+      directory: store.directory,
+      lock: 'run',
+      holder: `daemon ${process.pid}`,
+      waitMs: LOCK_WAIT_MS,
+    });
+    if (lock.kind === 'refused') {
+      throw new Error(
+        `run ${run.record.run_id} could not be closed: the run lock is held by ${lock.holder ?? 'a process that does not answer'}`,
+      );
+    }
+    try {
+      const swept = await sweepMarked({
+        marker: createRunIdLookup(store.directory),
+        graceMs: SWEEP_GRACE_MS,
+      });
+      if (swept.survivors.length > 0) log.error({ pids: swept.survivors }, 'run.leftover_survived');
+      const record = reread(run);
+      const finished = finishRun(run.files, record, readEnd(run.files.end) ?? lostEnd(record, end));
+      for (const failure of finished.failures) log.warn({ failure }, 'run.end_incomplete');
+      return finished.record;
+    } finally {
+      await lock.release();
+    }
+  };
+
+  const watch = async (run: StoredRun, hurry: AbortSignal): Promise<void> => {
+    const { runner } = run.record;
+    while (runner !== null && isAlive(runner)) {
+      if (hurry.aborted) await delay(HURRIED_LOOK_MS);
+      else await delay(LOOK_MS, undefined, { signal: hurry }).catch(() => undefined);
+      detached.signal.throwIfAborted();
+    }
+    await settle(run);
+  };
+
+  /** Its runner is gone: takes over what that left undone, and tells whoever wants to know. */
+  const settle = async (run: StoredRun): Promise<void> => {
+    const end = current?.run === run ? current.end : {};
+    const record = store.isComplete(run) ? reread(run) : await close(run, end);
+    if (current?.run === run) current = null;
+    log.info({ runId: record.run_id, outcome: record.outcome, reason: record.reason }, 'run.end');
+    await options.onEnd(record);
+  };
+
+  const follow = (run: StoredRun): void => {
+    const hurry = new AbortController();
+    const done = watch(run, AbortSignal.any([hurry.signal, detached.signal])).catch(
+      (error: unknown) => {
+        if (detached.signal.aborted) return;
+        current = null;
+        log.error({ runId: run.record.run_id, err: error }, 'run.watch_failed');
+      },
+    );
+    current = { run, done, hurry, end: {} };
+  };
+
+  return {
+    active: () => {
+      if (current === null) return null;
+      return { files: current.run.files, record: reread(current.run) };
+    },
+    follow,
+    close,
+    adopt: async () => {
+      const holder = await askHolder(store.directory, 'run');
+      for (const run of store.unfinished()) {
+        const { record } = run;
+        if (holder === record.run_id || (record.runner !== null && isAlive(record.runner))) {
+          log.info({ runId: record.run_id }, 'run.adopted');
+          follow(run);
+        } else {
+          await settle(run).catch((error: unknown) => {
+            log.error({ runId: record.run_id, reason: messageOf(error) }, 'run.close_failed');
+          });
+        }
+      }
+    },
+    stop: async (reason) => {
+      if (current === null) return null;
+      const followed = current;
+      const { run, done, hurry } = followed;
+      const { agent, runner } = reread(run);
+      const standing = askToStop(run, reason, log);
+      hurry.abort();
+      if (runner !== null) sendSignal(runner, 'SIGTERM');
+      const inTime = await settledWithin(done, graceMs + RUNNER_EXTRA_MS);
+      if (!inTime) {
+        log.warn({ runId: run.record.run_id }, 'run.runner_killed');
+        followed.end = { outcome: standing, reason: 'Its runner did not stop and was killed.' };
+        if (runner !== null) sendSignal(runner, 'SIGKILL');
+        await done;
+      }
+      return { record: reread(run), agentPids: agent === null ? [] : [agent.pid] };
+    },
+    ended: async () => current?.done,
+    detach: () => detached.abort(),
+  };
+}
+
+function askToStop(run: StoredRun, reason: StopReason, log: Logger): StopReason {
+  try {
+    return requestStop(run.files.stop, reason);
+  } catch (error) {
+    log.warn({ runId: run.record.run_id, reason: messageOf(error) }, 'run.stop_reason_unwritten');
+    return reason;
+  }
+}
+
+async function settledWithin(promise: Promise<void>, timeoutMs: number): Promise<boolean> {
+  const timer = new AbortController();
+  const expired = delay(timeoutMs, false, { signal: timer.signal, ref: false }).catch(() => false);
+  const result = await Promise.race([promise.then(() => true), expired]);
+  timer.abort();
+  return result;
+}
+
+function lostEnd(record: RunRecord, end: Partial<RunEnd>): RunEnd {
+  return {
+    outcome: 'lost',
+    reason: whyLost(record),
+    finished_at: new Date().toISOString(),
+    return_code: null,
+    resets_at: null,
+    question: null,
+    summary: null,
+    changed: null,
+    ...end,
+  };
+}
+
+function whyLost({ runner, started_at }: RunRecord): string {
+  if (runner !== null && !runner.start_time.startsWith(readBootId())) {
+    return 'The machine was restarted while it ran.';
+  }
+  return started_at === null
+    ? 'It was never started: the service or its runner died first.'
+    : 'Its runner was killed.';
+}

@@ -1,0 +1,195 @@
+import { existsSync } from 'node:fs';
+import { formatCommand } from '../codex/command.ts';
+import { LooperError, systemErrorCode } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import { isAlive, sendSignal } from '../processes/identity.ts';
+import type { RunOrder, RunnerReply } from '../runner/order.ts';
+import type { GatedRunner, Standby } from '../runner/spawn.ts';
+import type { RunWatch } from '../run-watch.ts';
+import { writeFileAtomic } from '../runs/atomic-file.ts';
+import { createRunId } from '../runs/files.ts';
+import { writeRecord } from '../runs/finish.ts';
+import { readLogTail, returnCodeOf } from '../runs/log-file.ts';
+import type { RunStore, StoredRun } from '../runs/store.ts';
+import type { PreparedRun, RunPlan } from './plan.ts';
+import type { RunRequest, StartedAgent } from './request.ts';
+
+/** From the order to the agent's start: the lock, a sweep, two small files, a spawn. */
+const START_MS = 15_000;
+/** A runner that died before it touched anything is replaced by another. */
+const MAX_RUNNERS = 6;
+const TAIL_BYTES = 2_000;
+
+export interface StartedRun {
+  readonly runId: string;
+  readonly agent: StartedAgent;
+}
+
+export interface Launcher {
+  /** Opens the runner's gate for one run and looks whether its agent starts well. */
+  start(request: RunRequest, plan: RunPlan, runner: GatedRunner): Promise<StartedRun>;
+}
+
+export interface LauncherDeps {
+  readonly store: RunStore;
+  readonly watch: RunWatch;
+  readonly standby: Standby;
+  readonly prepare: (request: RunRequest, plan: RunPlan, runId: string) => Promise<PreparedRun>;
+  readonly log: Logger;
+}
+
+export function createLauncher(deps: LauncherDeps): Launcher {
+  const { store, watch, standby, log } = deps;
+
+  const createRun = (request: RunRequest, plan: RunPlan, runId: string, runner: GatedRunner) => {
+    if (plan.mode === 'none') throw new Error('nothing is started in this mode');
+    return store.create({
+      version: 1,
+      run_id: runId,
+      trigger: request.trigger,
+      mode: plan.mode,
+      workspace: plan.workspace,
+      status: 'starting',
+      outcome: null,
+      reason: null,
+      created_at: new Date().toISOString(),
+      started_at: null,
+      finished_at: null,
+      runner: runner.identity,
+      agent: null,
+      turns: [],
+    });
+  };
+
+  /** Hands the order over until a runner takes it; a run's order is carried out at most once. */
+  const order = async (
+    run: StoredRun,
+    first: GatedRunner,
+    orderFor: (runner: GatedRunner) => RunOrder,
+  ): Promise<{ runner: GatedRunner; reply: RunnerReply }> => {
+    let runner = first;
+    for (let attempt = 1; ; attempt += 1) {
+      runner.order(orderFor(runner));
+      const reply = await runner.nextReply(START_MS);
+      if (reply !== null && reply.kind !== 'busy') return { runner, reply };
+      await sendAway(runner);
+      log.warn({ runId: run.record.run_id, attempt, reply }, 'run.runner_lost');
+      // The log is created once the lock is held: with it the runner may have started the agent.
+      const mayHaveStarted = existsSync(run.files.log);
+      if (attempt === MAX_RUNNERS || mayHaveStarted) {
+        const reason = runnerLostSentence(reply);
+        await watch.close(run, mayHaveStarted ? {} : { outcome: 'spawn_failed', reason });
+        throw new LooperError('RUNNER_FAILED', runnerLostSentence(reply));
+      }
+      runner = standby.take();
+    }
+  };
+
+  return {
+    start: async (request, plan, firstRunner) => {
+      const runId = createRunId(request.trigger === 'autopoll');
+      const prepared = await deps.prepare(request, plan, runId);
+      const run = whileDiskHolds(store.directory, () => {
+        const created = createRun(request, plan, runId, firstRunner);
+        writeFileAtomic(created.files.prompt(1), prepared.prompt);
+        return created;
+      });
+      const { runner, reply } = await order(run, firstRunner, ({ identity }) => {
+        const record = { ...run.record, runner: identity };
+        if (identity.pid !== firstRunner.identity.pid) writeRecord(run.files, record);
+        return {
+          ...prepared.order,
+          record,
+          base: run.files.base,
+          logDirectory: store.directory,
+          requestId: request.requestId,
+        };
+      });
+      watch.follow({ ...run, record: { ...run.record, runner: runner.identity } });
+      if (reply.kind !== 'started') throw refusedError(reply);
+
+      const { exit, hasEnded } = await startupCheck(runner, request.startupCheckMs);
+      const startupReturnCode = exit === null ? null : returnCodeOf(exit);
+      if (hasEnded && startupReturnCode !== null && startupReturnCode !== 0) {
+        await watch.ended();
+        throw exitedEarly(startupReturnCode, run.files.log);
+      }
+      return {
+        runId,
+        agent: {
+          pid: reply.pid,
+          command: formatCommand(prepared.command),
+          logPath: run.files.log,
+          startupReturnCode,
+        },
+      };
+    },
+  };
+}
+
+type TurnExited = Extract<RunnerReply, { kind: 'turn_exited' }>;
+
+/** Listens to the runner for as long as the check lasts, or until it has nothing more to say. */
+async function startupCheck(
+  runner: GatedRunner,
+  checkMs: number,
+): Promise<{ exit: TurnExited | null; hasEnded: boolean }> {
+  const deadline = performance.now() + checkMs;
+  let exit: TurnExited | null = null;
+  for (;;) {
+    const leftMs = deadline - performance.now();
+    const reply = leftMs > 0 ? await runner.nextReply(leftMs) : null;
+    if (reply === null) return { exit, hasEnded: false };
+    if (reply.kind === 'turn_exited') exit = reply;
+    if (reply.kind === 'ended') return { exit, hasEnded: true };
+  }
+}
+
+/** Makes sure that a runner we gave up cannot carry out its order after all. */
+async function sendAway(runner: GatedRunner): Promise<void> {
+  runner.closeGate();
+  sendSignal(runner.identity, 'SIGKILL');
+  const deadline = performance.now() + START_MS;
+  while (isAlive(runner.identity) && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+function whileDiskHolds<T>(directory: string, write: () => T): T {
+  try {
+    return write();
+  } catch (error) {
+    const code = systemErrorCode(error);
+    if (code === undefined) throw error;
+    throw new LooperError(
+      'LOG_DIR_UNUSABLE',
+      `The log directory ${directory} cannot be written (${code}), so nothing was started. Make room there, or name another one in LOOPER_LOG_DIR.`,
+      { cause: error },
+    );
+  }
+}
+
+function refusedError(reply: RunnerReply): LooperError {
+  if (reply.kind !== 'refused') {
+    return new LooperError('RUNNER_FAILED', `The runner ended before its agent started (${reply.kind}).`);
+  }
+  const code = reply.survivors.length > 0 ? 'STALE_RUN_SURVIVED' : 'AGENT_FAILED';
+  return new LooperError(code, reply.reason, {
+    details: { remaining_codex_exec_pids: reply.survivors },
+  });
+}
+
+function runnerLostSentence(reply: RunnerReply | null): string {
+  return reply?.kind === 'busy'
+    ? `The run lock of the log directory is held by ${reply.holder ?? 'a process that does not answer'}; nothing was started. End that process and trigger again.`
+    : 'The runner died before its agent started. Look at server/runner-stderr.log in the log directory and at the free memory, then trigger again.';
+}
+
+function exitedEarly(returnCode: number, logPath: string): LooperError {
+  const tail = readLogTail(logPath, TAIL_BYTES);
+  return new LooperError(
+    'AGENT_FAILED',
+    `codex exec exited early (rc=${returnCode}, log_path=${logPath}, tail=${tail})`,
+    { details: { return_code: returnCode, log_path: logPath } },
+  );
+}

@@ -1,0 +1,190 @@
+/**
+ * The other entry: the detached process of one run. It waits at its gate, takes the run lock,
+ * drives the run to one outcome and writes that down. Whatever becomes of the daemon meanwhile
+ * does not matter here. At its start it loads Node's own modules only; what judges a turn and
+ * drives a ticket loop is loaded while the first agent works.
+ */
+import { performance } from 'node:perf_hooks';
+import { messageOf } from './errors.ts';
+import { readIdentity } from './processes/identity.ts';
+import { stopTree, sweepMarked } from './processes/stop.ts';
+import { formatCommand } from './codex/command.ts';
+import { readEnd, type RunEnd } from './runs/end-file.ts';
+import { runFiles } from './runs/files.ts';
+import { finishRun } from './runs/finish.ts';
+import { acquireLock } from './runs/lock.ts';
+import { createLog } from './runs/log-file.ts';
+import { createRunIdLookup } from './runs/run-ids.ts';
+import { readStopReason } from './runs/stop-file.ts';
+import { endTurn, startTurn, turnCommand, type TurnContext } from './runner/execute-turn.ts';
+import { openGate, type Gate } from './runner/gate.ts';
+import type { RunOrder } from './runner/order.ts';
+import { prewarm } from './runner/prewarm.ts';
+import { createRunWriter, type RunWriter } from './runner/run-writer.ts';
+
+/** A run that is being replaced lets go of its lock within this time, or we report who holds it. */
+const LOCK_WAIT_MS = 250;
+const LEFTOVER_GRACE_MS = 2_000;
+
+async function main(): Promise<void> {
+  const stop = new AbortController();
+  const gate = openGate();
+  // A terminal's hang-up is no business of a detached process.
+  process.on('SIGHUP', () => undefined);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort());
+
+  void prewarm();
+  const order = await Promise.race([gate.order, aborted(stop.signal)]);
+  if (order === null) return;
+
+  const { logDirectory } = order;
+  const lock = await acquireLock({
+    directory: logDirectory,
+    lock: 'run',
+    holder: order.record.run_id,
+    waitMs: LOCK_WAIT_MS,
+  });
+  if (lock.kind === 'refused') {
+    gate.reply({ kind: 'busy', holder: lock.holder });
+    return;
+  }
+  try {
+    await holdRun(order, gate, stop.signal);
+  } finally {
+    await lock.release();
+  }
+}
+
+/** Everything that happens under the run lock. */
+async function holdRun(order: RunOrder, gate: Gate, stop: AbortSignal): Promise<void> {
+  const files = runFiles(order.logDirectory, order.base);
+  // The daemon died, or gave this run up and wrote its end, before the lock was ours.
+  if (gate.isClosed() || readEnd(files.end) !== null) return;
+
+  const writer = createRunWriter(files, order.record);
+  const finish = (end: RunEnd): void => {
+    finishRun(files, writer.record, end);
+    gate.reply({ kind: 'ended', outcome: end.outcome });
+  };
+  let isCrashing = false;
+  const crash = async (error: unknown): Promise<void> => {
+    if (isCrashing) process.exit(1);
+    isCrashing = true;
+    const sentence = `Looper's runner failed: ${messageOf(error)}`;
+    writer.event('warning', { message: sentence, stack: error instanceof Error ? error.stack : '' });
+    if (writer.record.agent !== null) {
+      await stopTree({
+        roots: [writer.record.agent],
+        marker: (runId) => runId === order.record.run_id,
+        graceMs: order.limits.graceMs,
+      });
+    }
+    finish(endOf('failed', sentence));
+    process.exit(1);
+  };
+  process.on('uncaughtException', (error) => void crash(error));
+  process.on('unhandledRejection', (error) => void crash(error));
+
+  const leftover = await sweepMarked({
+    marker: createRunIdLookup(order.logDirectory),
+    graceMs: LEFTOVER_GRACE_MS,
+  });
+  if (leftover.survivors.length > 0) {
+    const reason = survivedSentence(leftover.survivors);
+    finish(endOf('spawn_failed', reason));
+    gate.reply({ kind: 'refused', reason, survivors: leftover.survivors });
+    return;
+  }
+  try {
+    finish(await drive(order, writer, gate, stop));
+  } catch (error) {
+    await crash(error);
+  }
+}
+
+async function drive(
+  order: RunOrder,
+  writer: RunWriter,
+  gate: Gate,
+  stop: AbortSignal,
+): Promise<RunEnd> {
+  const { record, limits } = order;
+  const command = turnCommand({ order, writer }, order.firstTurn, 1);
+  const context: TurnContext = {
+    order,
+    writer,
+    logFd: createLog(writer.files.log, {
+      requestId: order.requestId,
+      workspace: record.workspace,
+      command: formatCommand(command),
+    }),
+    runDeadline: limits.runTimeoutMs === null ? null : performance.now() + limits.runTimeoutMs,
+    stop,
+    onLook: () => undefined,
+  };
+  Object.assign(writer.record, {
+    status: 'running',
+    started_at: new Date().toISOString(),
+    runner: readIdentity(process.pid),
+  });
+  const first = await startTurn(context, order.firstTurn);
+  writer.event('started', { command: formatCommand(command) });
+  if (first.kind === 'spawn_failed') {
+    gate.reply({ kind: 'refused', reason: first.message, survivors: [] });
+    return endOf('spawn_failed', first.message);
+  }
+  gate.reply({ kind: 'started', pid: first.agent.identity.pid });
+
+  const late = import('./runner/drive.ts');
+  void late.then(({ createLook }) => {
+    context.onLook = createLook(context);
+  });
+  const exit = await endTurn(context, first);
+  gate.reply({ kind: 'turn_exited', exitCode: exit.exitCode, signal: exit.signal });
+  const { driveRun } = await late;
+  const end = await driveRun(context, first.turn, exit);
+  return end.outcome === 'stopped' ? stoppedEnd(writer, end) : end;
+}
+
+/** Whoever asked for the stop has put the reason on disk; a bare SIGTERM is the service's. */
+function stoppedEnd(writer: RunWriter, end: RunEnd): RunEnd {
+  const outcome = readStopReason(writer.files.stop) ?? 'shutdown';
+  const sentences = {
+    stopped: 'A person stopped it.',
+    replaced: 'A newer trigger replaced it.',
+    shutdown: 'The service was shut down.',
+  } as const;
+  return { ...end, outcome, reason: sentences[outcome], question: null };
+}
+
+function survivedSentence(pids: readonly number[]): string {
+  return `Processes of an earlier run survived SIGKILL (pids ${pids.join(', ')}); nothing was started over them. Look at them with ps and remove the cause, then trigger again.`;
+}
+
+function endOf(outcome: RunEnd['outcome'], reason: string): RunEnd {
+  return {
+    outcome,
+    reason,
+    finished_at: new Date().toISOString(),
+    return_code: null,
+    resets_at: null,
+    question: null,
+    summary: null,
+    changed: null,
+  };
+}
+
+function aborted(signal: AbortSignal): Promise<null> {
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(null), { once: true });
+  });
+}
+
+try {
+  await main();
+  process.exit(0);
+} catch (error) {
+  // stderr is a file of the log directory: the only evidence of a runner that never had a run.
+  process.stderr.write(`${new Date().toISOString()} runner ${process.pid}: ${String(error)}\n`);
+  process.exit(1);
+}

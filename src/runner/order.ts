@@ -1,0 +1,61 @@
+import type { DirtyPaths, Repository } from '../git/repository.ts';
+import type { AgentCommandOptions } from '../codex/command.ts';
+import type { RunRecord } from '../runs/record.ts';
+
+/** What the daemon tells a waiting runner, as one JSON line through its gate. */
+export interface RunOrder {
+  readonly record: RunRecord;
+  readonly base: string;
+  readonly logDirectory: string;
+  readonly requestId: string;
+  /** The agent's whole environment but for `LOOPER_TICKET`, which differs by turn. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly limits: RunLimits;
+  /** The agent command of every turn; model, thread and last-message file are filled in by turn. */
+  readonly command: AgentCommandTemplate;
+  readonly firstTurn: TurnPlan;
+  /** Null in a prompt run. */
+  readonly loop: LoopOrder | null;
+  /** A prompt run of the autopoll tells whether it changed anything. */
+  readonly fingerprint: string | null;
+}
+
+export interface RunLimits {
+  readonly graceMs: number;
+  readonly turnTimeoutMs: number;
+  readonly stallMs: number;
+  readonly runTimeoutMs: number | null;
+  readonly maxLogBytes: number;
+  readonly maxTurns: number;
+  readonly maxTurnsPerTicket: number;
+}
+
+export type AgentCommandTemplate = Omit<
+  AgentCommandOptions,
+  'lastMessagePath' | 'resumeThreadId' | 'model' | 'reasoning'
+> & { readonly model: string | null; readonly reasoning: string | null };
+
+/** One turn that is ready to be executed: its prompt lies in `<base>.turn<N>.prompt`. */
+export interface TurnPlan {
+  readonly ticket: string | null;
+  readonly model: string | null;
+  readonly reasoning: string | null;
+  readonly resumeThreadId: string | null;
+  readonly replies: readonly string[];
+}
+
+/** What a ticket loop needs beyond its first turn. */
+export interface LoopOrder {
+  readonly ticketsDirectory: string;
+  readonly commit: 'looper' | 'agent' | 'off';
+  readonly repository: Repository | null;
+  readonly before: DirtyPaths | null;
+}
+
+/** What the runner tells the daemon; whoever reads none of it finds the same in the files. */
+export type RunnerReply =
+  | { readonly kind: 'busy'; readonly holder: string | null }
+  | { readonly kind: 'started'; readonly pid: number }
+  | { readonly kind: 'refused'; readonly reason: string; readonly survivors: readonly number[] }
+  | { readonly kind: 'turn_exited'; readonly exitCode: number | null; readonly signal: string | null }
+  | { readonly kind: 'ended'; readonly outcome: string };

@@ -1,0 +1,20 @@
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+
+/**
+ * Does once, while nobody waits, what a launch will do: the first listen, connect and spawn of a
+ * process cost it 2 to 3 ms more than the second ones. Leaves nothing behind and never fails.
+ */
+export async function prewarm(): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const child = spawn('true', { stdio: 'ignore', detached: true });
+    child.once('error', () => resolve());
+    child.once('exit', () => resolve());
+  });
+  if (process.platform !== 'linux') return;
+  await new Promise<void>((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve());
+    server.listen({ path: `\0looper-prewarm-${process.pid}` }, () => server.close(() => resolve()));
+  });
+}

@@ -1,0 +1,147 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { LooperError, messageOf } from '../errors.ts';
+import { isAlive, readIdentity, sendSignal, type ProcessIdentity } from '../processes/identity.ts';
+import type { RunnerReply, RunOrder } from './order.ts';
+
+export interface RunnerSpawnOptions {
+  /** The runner's entry: `dist/runner.js`. */
+  readonly entry: string;
+  /** Without secrets, and without the marker of a run. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Where a runner's last words go: with no terminal and no run yet there is no other place. */
+  readonly stderrPath: string;
+}
+
+/**
+ * The daemon's side of a gate: a runner that has booted or is booting and does nothing until
+ * `order`. If the daemon dies first, the kernel closes the socket pair and the runner exits.
+ */
+export interface GatedRunner {
+  readonly identity: ProcessIdentity;
+  /** False once it has exited or its gate has closed: an order to it would be lost. */
+  isWaiting(): boolean;
+  order(order: RunOrder): void;
+  /** The next thing it says; null when it closed the gate or said nothing within `timeoutMs`. */
+  nextReply(timeoutMs: number): Promise<RunnerReply | null>;
+  /** Sends it away: a waiting runner exits at once, a working one notices nothing. */
+  closeGate(): void;
+}
+
+/** Spawns a detached runner with a socket pair as its gate. */
+export function spawnRunner(options: RunnerSpawnOptions): GatedRunner {
+  mkdirSync(dirname(options.stderrPath), { recursive: true, mode: 0o700 });
+  const stderrFd = openSync(options.stderrPath, 'a', 0o600);
+  let child: ChildProcess;
+  try {
+    child = spawn(process.execPath, [options.entry], {
+      cwd: '/',
+      env: options.environment,
+      detached: true,
+      stdio: ['ignore', 'ignore', stderrFd, 'pipe'],
+    });
+  } catch (error) {
+    throw runnerFailure(messageOf(error), error);
+  } finally {
+    closeSync(stderrFd);
+  }
+  // Only a failed spawn has no pid; its reason comes as an event that must have a listener.
+  child.on('error', () => undefined);
+  const identity = child.pid === undefined ? null : readIdentity(child.pid);
+  if (identity === null) throw runnerFailure(`${process.execPath} could not be started`);
+  child.unref();
+  return gateOf(identity, child.stdio[3] as Socket);
+}
+
+function gateOf(identity: ProcessIdentity, socket: Socket): GatedRunner {
+  const replies: RunnerReply[] = [];
+  let wake: () => void = () => undefined;
+  let closed = false;
+  let text = '';
+  const close = (): void => {
+    closed = true;
+    wake();
+  };
+  socket.setEncoding('utf8');
+  socket.on('error', close);
+  socket.on('end', close);
+  socket.on('close', close);
+  socket.on('data', (chunk: string) => {
+    text += chunk;
+    const lines = text.split('\n');
+    text = lines.pop() ?? '';
+    // Our own program at the other end of a socket pair: nobody else can write here.
+    replies.push(...lines.map((line) => JSON.parse(line) as RunnerReply));
+    wake();
+  });
+  socket.unref();
+  return {
+    identity,
+    isWaiting: () => !closed && isAlive(identity),
+    order: (order) => socket.write(`${JSON.stringify(order)}\n`),
+    nextReply: async (timeoutMs) => {
+      if (replies.length === 0 && !closed) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, timeoutMs);
+          wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+        wake = () => undefined;
+      }
+      return replies.shift() ?? null;
+    },
+    closeGate: () => socket.destroy(),
+  };
+}
+
+export interface Standby {
+  /** A waiting runner: the one that stands by, else one spawned now. */
+  take(): GatedRunner;
+  /** Takes back a runner that was not needed. */
+  giveBack(runner: GatedRunner): void;
+  /** Spawns the next one to stand by, unless one does or none is wanted. */
+  refill(): void;
+  stop(): void;
+}
+
+/** Keeps at most one runner waiting, so that the next launch does not pay for a Node start. */
+export function createStandby(options: RunnerSpawnOptions, wanted: boolean): Standby {
+  let waiting: GatedRunner | null = null;
+  let stopped = false;
+  const send = (runner: GatedRunner): void => {
+    runner.closeGate();
+    sendSignal(runner.identity, 'SIGTERM');
+  };
+  return {
+    take: () => {
+      const ready = waiting?.isWaiting() === true ? waiting : null;
+      waiting = null;
+      return ready ?? spawnRunner(options);
+    },
+    giveBack: (runner) => {
+      if (wanted && !stopped && waiting === null && runner.isWaiting()) waiting = runner;
+      else send(runner);
+    },
+    refill: () => {
+      if (!wanted || stopped || waiting?.isWaiting() === true) return;
+      waiting = spawnRunner(options);
+    },
+    stop: () => {
+      stopped = true;
+      if (waiting !== null) send(waiting);
+      waiting = null;
+    },
+  };
+}
+
+function runnerFailure(why: string, cause?: unknown): LooperError {
+  return new LooperError(
+    'RUNNER_FAILED',
+    `The runner process could not be started: ${why}. Check the number of processes and the free memory of this machine.`,
+    { cause },
+  );
+}
