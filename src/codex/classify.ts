@@ -50,7 +50,6 @@ const CAUSES: readonly (readonly [TurnVerdict['kind'], RegExp])[] = [
   ['auth_error', /^your access token could not be refreshed/i],
   ['auth_error', /^failed to refresh token/i],
   ['context_overflow', /^codex ran out of room/i],
-  ['context_overflow', /^(?:unexpected status 400\b.*"code":\s*")?context_length_exceeded/i],
   ['context_overflow', /^your input exceeds the context window/i],
   ['network_error', /^(?:exceeded retry limit, last status:|unexpected status) (?:408|5\d\d)\b/i],
   ['network_error', /^(?:stream disconnected|connection (?:failed|error|refused|reset))/i],
@@ -60,11 +59,21 @@ const CAUSES: readonly (readonly [TurnVerdict['kind'], RegExp])[] = [
   ['network_error', /^reconnecting/i],
 ];
 
+/** `error.code` of a provider's JSON answer. */
+const CODES: ReadonlyMap<unknown, TurnVerdict['kind']> = new Map([
+  ['context_length_exceeded', 'context_overflow'],
+  ['insufficient_quota', 'usage_limited'],
+  ['usage_limit_reached', 'usage_limited'],
+  ['invalid_api_key', 'auth_error'],
+]);
+
 /** On stderr, before there is a session: exit code 1 and nothing on stdout. */
 const RESUME_REFUSED =
   /no rollout found for (?:thread|conversation) id|already has an active writer/;
-const STDIN_NOTE = /^Reading (?:additional input|prompt) from stdin\.\.\.$/;
+/** What codex says on stderr in every run, good ones too. */
+const NOTICE = /^(?:Reading (?:additional input|prompt) from stdin|WARNING: )/;
 const MAX_MESSAGE_CHARS = 500;
+const MAX_SEARCHED_CHARS = 4000;
 
 /**
  * Judges a turn by codex's terminal events and the exit code alone. Words in the agent's messages
@@ -111,23 +120,41 @@ function success(report: TurnReport, exit: AgentExit): TurnVerdict {
 }
 
 function failure(reason: string, now: Date): TurnVerdict {
-  const message = oneLine(reason) || 'codex gave no reason';
-  const kind = CAUSES.find(([, pattern]) => pattern.test(message))?.[0] ?? 'failed';
-  // The prose may quote a long answer, so more of it is searched than shown.
-  const resetsAt = kind === 'usage_limited' ? parseResetTime(reason.slice(0, 4000), now) : null;
+  const answer = providerAnswer(reason);
+  const message = oneLine(answer?.message ?? reason) || 'codex gave no reason';
+  const kind =
+    answer === null
+      ? (CAUSES.find(([, pattern]) => pattern.test(message))?.[0] ?? 'failed')
+      : (CODES.get(answer.code) ?? 'failed');
+  // The reason may be longer than what is shown of it; the end of the limit may stand behind.
+  const resetsAt =
+    kind === 'usage_limited' ? parseResetTime(reason.slice(0, MAX_SEARCHED_CHARS), now) : null;
   return { kind, message, resetsAt };
+}
+
+/** For a status 400, codex's reason is the provider's JSON answer itself; only its code decides. */
+function providerAnswer(reason: string): { code: unknown; message: string } | null {
+  if (!reason.startsWith('{')) return null;
+  try {
+    const answer = JSON.parse(reason) as { error?: Record<string, unknown> | null };
+    const message = answer.error?.['message'];
+    return {
+      code: answer.error?.['code'] ?? answer.error?.['type'],
+      message: typeof message === 'string' ? message : reason,
+    };
+  } catch {
+    return null;
+  }
 }
 
 /** No event says why: what stands on stderr does, and only before the session is it codex's own. */
 function silentFailure(report: TurnReport, exitCode: number): TurnVerdict {
   const inSession = report.threadId !== null || report.turnStarted;
-  const stderr = report.textTail
-    .split('\n')
-    .filter((line) => line.trim() !== '' && !STDIN_NOTE.test(line.trim()))
-    .join('\n');
-  const said = stderr === '' ? '' : `: ${oneLine(stderr)}`;
-  const kind = !inSession && RESUME_REFUSED.test(stderr) ? 'resume_failed' : 'failed';
-  return verdict(kind, `codex exited with code ${exitCode}${said}`);
+  const lines = report.textTail.split('\n').filter((line) => line.trim() !== '');
+  const errors = lines.filter((line) => !NOTICE.test(line));
+  const said = oneLine((errors.length > 0 ? errors : lines).join('\n'));
+  const kind = !inSession && RESUME_REFUSED.test(report.textTail) ? 'resume_failed' : 'failed';
+  return verdict(kind, `codex exited with code ${exitCode}${said === '' ? '' : `: ${said}`}`);
 }
 
 function verdict(kind: TurnVerdict['kind'], message: string): TurnVerdict {
@@ -136,7 +163,7 @@ function verdict(kind: TurnVerdict['kind'], message: string): TurnVerdict {
 
 /** Runs of blanks and control characters become one blank: the message ends up in logs and chats. */
 function oneLine(text: string): string {
-  const flat = text.slice(0, 8 * MAX_MESSAGE_CHARS).replace(/[\s\p{Cc}]+/gu, ' ');
+  const flat = text.slice(0, MAX_SEARCHED_CHARS).replace(/[\s\p{Cc}]+/gu, ' ');
   const trimmed = flat.trim();
   return trimmed.length <= MAX_MESSAGE_CHARS
     ? trimmed

@@ -111,11 +111,10 @@ const NOT_PRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 function quoteWord(word: string): string {
   if (SHELL_SAFE.test(word)) return word;
   if (word.search(NOT_PRINTABLE) === -1) return `'${word.replaceAll("'", String.raw`'\''`)}'`;
-  const escaped = word.replaceAll(/[\\']/g, String.raw`\$&`).replaceAll(NOT_PRINTABLE, (char) => {
-    const code = char.codePointAt(0)!;
-    return code > 0xffff
-      ? String.raw`\U${code.toString(16).padStart(8, '0')}`
-      : String.raw`\u${code.toString(16).padStart(4, '0')}`;
-  });
+  const escaped = word
+    .replaceAll(/[\\']/g, String.raw`\$&`)
+    .replaceAll(NOT_PRINTABLE, (char) =>
+      [...Buffer.from(char)].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join(''),
+    );
   return `$'${escaped}'`;
 }
