@@ -59,8 +59,8 @@ interface RunWatchOptions {
   readonly store: RunStore;
   readonly graceMs: number;
   readonly log: Logger;
-  /** Called once per run that ends while this daemon watches; its failures are logged. */
-  readonly onEnd: (record: RunRecord) => Promise<void>;
+  /** Called once per run that ends while this daemon watches; nobody waits for what it starts. */
+  readonly onEnd: (record: RunRecord) => void;
 }
 
 export function createRunWatch(options: RunWatchOptions): RunWatch {
@@ -113,7 +113,7 @@ export function createRunWatch(options: RunWatchOptions): RunWatch {
     const record = store.isComplete(run) ? reread(run) : await close(run, end);
     if (current?.run === run) current = null;
     log.info({ runId: record.run_id, outcome: record.outcome, reason: record.reason }, 'run.end');
-    await options.onEnd(record);
+    options.onEnd(record);
   };
 
   const follow = (run: StoredRun): void => {

@@ -71,7 +71,10 @@ export function createRuns(deps: RunDeps): Runs {
         throw shuttingDown();
       });
       isOrdered = runner !== null;
-      const started = runner === null ? null : await launcher.start(request, plan, runner);
+      const started =
+        runner === null || plan.mode === 'none'
+          ? null
+          : await launcher.start(request, plan, runner);
       return {
         runId: started?.runId ?? null,
         mode: plan.mode,

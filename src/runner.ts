@@ -71,7 +71,10 @@ async function holdRun(order: RunOrder, gate: Gate, stop: AbortSignal): Promise<
     if (isCrashing) process.exit(1);
     isCrashing = true;
     const sentence = `Looper's runner failed: ${messageOf(error)}`;
-    writer.event('warning', { message: sentence, stack: error instanceof Error ? error.stack : '' });
+    writer.event('warning', {
+      message: sentence,
+      stack: error instanceof Error ? error.stack : '',
+    });
     if (writer.record.agent !== null) {
       await stopTree({
         roots: [writer.record.agent],
@@ -109,7 +112,7 @@ async function drive(
   stop: AbortSignal,
 ): Promise<RunEnd> {
   const { record, limits } = order;
-  const command = turnCommand({ order, writer }, order.firstTurn, 1);
+  const command = turnCommand(order.command, order.firstTurn, writer.files.lastMessage(1));
   const context: TurnContext = {
     order,
     writer,
@@ -127,22 +130,19 @@ async function drive(
     started_at: new Date().toISOString(),
     runner: readIdentity(process.pid),
   });
-  const first = await startTurn(context, order.firstTurn);
   writer.event('started', { command: formatCommand(command) });
+  const first = await startTurn(context, order.firstTurn);
   if (first.kind === 'spawn_failed') {
     gate.reply({ kind: 'refused', reason: first.message, survivors: [] });
     return endOf('spawn_failed', first.message);
   }
   gate.reply({ kind: 'started', pid: first.agent.identity.pid });
 
-  const late = import('./runner/drive.ts');
-  void late.then(({ createLook }) => {
-    context.onLook = createLook(context);
-  });
+  const late = import('./runner/drive.ts').then(({ createDrive }) => createDrive(context));
   const exit = await endTurn(context, first);
   gate.reply({ kind: 'turn_exited', exitCode: exit.exitCode, signal: exit.signal });
-  const { driveRun } = await late;
-  const end = await driveRun(context, first.turn, exit);
+  const drive = await late;
+  const end = await drive.finish(first.turn, exit);
   return end.outcome === 'stopped' ? stoppedEnd(writer, end) : end;
 }
 

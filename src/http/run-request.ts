@@ -60,6 +60,7 @@ export function parseRunRequest(
     readonly runs: Config['runs'];
     readonly requestId: string;
     readonly callerRunId: string | null;
+    readonly allowBinary: boolean;
   },
 ): RunRequest {
   const parsed = bodySchema.safeParse(body);
@@ -67,13 +68,20 @@ export function parseRunRequest(
   const given = parsed.data;
   const message = given.zulip_message ?? given.message;
   if (message === undefined) throw new LooperError('REQUEST_INVALID', "missing 'zulip_message'");
+  if (given.codex_exec_binary !== undefined && !context.allowBinary) {
+    throw new LooperError(
+      'FORBIDDEN',
+      "'codex_exec_binary' is refused: whoever may name it may run any program. Set CODEX_EXEC_BINARY for the service, or LOOPER_ALLOW_REQUEST_BINARY=1.",
+    );
+  }
   return {
     message,
     prompt: given.codex_prompt ?? given.prompt ?? null,
     workspace: given.workspace ?? null,
     binary: given.codex_exec_binary ?? null,
     delayMs: delayOf(given) ?? context.runs.delayMs,
-    startupCheckMs: milliseconds(given.codex_exec_startup_check_seconds) ?? context.runs.startupCheckMs,
+    startupCheckMs:
+      milliseconds(given.codex_exec_startup_check_seconds) ?? context.runs.startupCheckMs,
     onBusy: given.on_busy ?? context.runs.onBusy,
     model: given.model ?? null,
     reasoning: given.reasoning ?? null,
@@ -85,6 +93,17 @@ export function parseRunRequest(
       .filter((field) => !(field in bodySchema.shape))
       .map((field) => `field '${field.slice(0, 100)}' is unknown and was ignored`),
   };
+}
+
+const replySchema = z.object({
+  text: filled.max(64 * 1024, 'must be at most 65536 characters long'),
+});
+
+/** Checks the body of `POST /runs/:id/reply` and returns the answer's text. */
+export function parseReply(body: Readonly<Record<string, unknown>>): string {
+  const parsed = replySchema.safeParse(body);
+  if (!parsed.success) throw invalid(parsed.error.issues[0], body);
+  return parsed.data.text;
 }
 
 function delayOf(given: Body): number | undefined {

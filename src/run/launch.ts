@@ -11,7 +11,8 @@ import { createRunId } from '../runs/files.ts';
 import { writeRecord } from '../runs/finish.ts';
 import { readLogTail, returnCodeOf } from '../runs/log-file.ts';
 import type { RunStore, StoredRun } from '../runs/store.ts';
-import type { PreparedRun, RunPlan } from './plan.ts';
+import { turnCommand } from '../runner/execute-turn.ts';
+import type { PreparedRun, StartPlan } from './plan.ts';
 import type { RunRequest, StartedAgent } from './request.ts';
 
 /** From the order to the agent's start: the lock, a sweep, two small files, a spawn. */
@@ -27,23 +28,22 @@ export interface StartedRun {
 
 export interface Launcher {
   /** Opens the runner's gate for one run and looks whether its agent starts well. */
-  start(request: RunRequest, plan: RunPlan, runner: GatedRunner): Promise<StartedRun>;
+  start(request: RunRequest, plan: StartPlan, runner: GatedRunner): Promise<StartedRun>;
 }
 
 export interface LauncherDeps {
   readonly store: RunStore;
   readonly watch: RunWatch;
   readonly standby: Standby;
-  readonly prepare: (request: RunRequest, plan: RunPlan, runId: string) => Promise<PreparedRun>;
+  readonly prepare: (request: RunRequest, plan: StartPlan, runId: string) => Promise<PreparedRun>;
   readonly log: Logger;
 }
 
 export function createLauncher(deps: LauncherDeps): Launcher {
   const { store, watch, standby, log } = deps;
 
-  const createRun = (request: RunRequest, plan: RunPlan, runId: string, runner: GatedRunner) => {
-    if (plan.mode === 'none') throw new Error('nothing is started in this mode');
-    return store.create({
+  const createRun = (request: RunRequest, plan: StartPlan, runId: string, runner: GatedRunner) =>
+    store.create({
       version: 1,
       run_id: runId,
       trigger: request.trigger,
@@ -59,7 +59,6 @@ export function createLauncher(deps: LauncherDeps): Launcher {
       agent: null,
       turns: [],
     });
-  };
 
   /** Hands the order over until a runner takes it; a run's order is carried out at most once. */
   const order = async (
@@ -118,7 +117,9 @@ export function createLauncher(deps: LauncherDeps): Launcher {
         runId,
         agent: {
           pid: reply.pid,
-          command: formatCommand(prepared.command),
+          command: formatCommand(
+            turnCommand(prepared.order.command, prepared.order.firstTurn, run.files.lastMessage(1)),
+          ),
           logPath: run.files.log,
           startupReturnCode,
         },
@@ -171,7 +172,10 @@ function whileDiskHolds<T>(directory: string, write: () => T): T {
 
 function refusedError(reply: RunnerReply): LooperError {
   if (reply.kind !== 'refused') {
-    return new LooperError('RUNNER_FAILED', `The runner ended before its agent started (${reply.kind}).`);
+    return new LooperError(
+      'RUNNER_FAILED',
+      `The runner ended before its agent started (${reply.kind}).`,
+    );
   }
   const code = reply.survivors.length > 0 ? 'STALE_RUN_SURVIVED' : 'AGENT_FAILED';
   return new LooperError(code, reply.reason, {

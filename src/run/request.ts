@@ -33,7 +33,8 @@ export interface AgentBinary {
 export interface RunAnswer {
   readonly runId: string | null;
   readonly mode: RunMode | 'none';
-  readonly workspace: string;
+  /** Null: none was named, and none was needed. */
+  readonly workspace: string | null;
   readonly binary: AgentBinary | null;
   readonly killedPids: readonly number[];
   readonly remainingPids: readonly number[];

@@ -8,7 +8,7 @@ export interface StaleAgents {
   /** The pids of live ones, without touching them. */
   find(workspace: string | null): Promise<readonly number[]>;
   /** Ends them all. Throws `STALE_RUN_SURVIVED` when one outlives SIGKILL. */
-  stop(workspace: string): Promise<{ readonly killedPids: readonly number[] }>;
+  stop(workspace: string | null): Promise<{ readonly killedPids: readonly number[] }>;
 }
 
 export function createStaleAgents(options: {

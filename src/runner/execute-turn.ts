@@ -1,9 +1,9 @@
-import { fstatSync } from 'node:fs';
-import { buildAgentCommand } from '../codex/command.ts';
+import { fstatSync, writeFileSync } from 'node:fs';
+import { buildAgentCommand, type AgentCommand } from '../codex/command.ts';
 import { messageOf } from '../errors.ts';
 import { appendTurnLine } from '../runs/log-file.ts';
 import type { TurnRecord } from '../runs/record.ts';
-import type { RunOrder, TurnPlan } from './order.ts';
+import type { AgentCommandTemplate, RunOrder, TurnPlan } from './order.ts';
 import type { RunWriter } from './run-writer.ts';
 import { finishTurn, spawnAgent, type Agent, type TurnExit } from './turn.ts';
 
@@ -46,7 +46,10 @@ export async function startTurn(context: TurnContext, plan: TurnPlan): Promise<S
   writer.record.turns.push(turn);
   writer.saveOrThrow();
   try {
-    const agent = await spawnAgent(turnCommand(context, plan, number), {
+    // Codex only truncates what exists, so the file keeps this mode.
+    writeFileSync(writer.files.lastMessage(number), '', { mode: 0o600 });
+    const command = turnCommand(order.command, plan, writer.files.lastMessage(number));
+    const agent = await spawnAgent(command, {
       promptPath: writer.files.prompt(number),
       logPath: writer.files.log,
       environment:
@@ -90,17 +93,17 @@ export async function endTurn(
   return exit;
 }
 
+/** The agent command of one turn, from what all turns of a run share. */
 export function turnCommand(
-  context: Pick<TurnContext, 'order' | 'writer'>,
-  plan: TurnPlan,
-  number: number,
-): ReturnType<typeof buildAgentCommand> {
-  const { command } = context.order;
+  template: AgentCommandTemplate,
+  plan: Pick<TurnPlan, 'model' | 'reasoning' | 'resumeThreadId'>,
+  lastMessagePath: string,
+): AgentCommand {
   return buildAgentCommand({
-    ...command,
-    model: plan.model ?? command.model,
-    reasoning: plan.reasoning ?? command.reasoning,
+    ...template,
+    model: plan.model ?? template.model,
+    reasoning: plan.reasoning ?? template.reasoning,
     resumeThreadId: plan.resumeThreadId,
-    lastMessagePath: context.writer.files.lastMessage(number),
+    lastMessagePath,
   });
 }

@@ -16,8 +16,15 @@ export interface RunOrder {
   readonly firstTurn: TurnPlan;
   /** Null in a prompt run. */
   readonly loop: LoopOrder | null;
-  /** A prompt run of the autopoll tells whether it changed anything. */
-  readonly fingerprint: string | null;
+  /** Looper's own folder for git calls, where no agent can write. */
+  readonly scratch: string;
+  /** For a prompt run that tells whether it changed anything; null: it does not. */
+  readonly watchedWork: WatchedWork | null;
+}
+
+export interface WatchedWork {
+  readonly repository: Repository | null;
+  readonly fingerprint: string;
 }
 
 export interface RunLimits {
@@ -47,9 +54,26 @@ export interface TurnPlan {
 /** What a ticket loop needs beyond its first turn. */
 export interface LoopOrder {
   readonly ticketsDirectory: string;
+  readonly isCarPack: boolean;
   readonly commit: 'looper' | 'agent' | 'off';
+  /** Null: no repository, or nothing is to be committed and nothing to be compared. */
   readonly repository: Repository | null;
+  /** What was dirty when the first ticket began, maybe in an earlier run. */
   readonly before: DirtyPaths | null;
+  /** Tickets and work tree before the first turn; null where that cannot be told. */
+  readonly fingerprint: string | null;
+  readonly replies: readonly KnownReply[];
+  readonly warnings: readonly string[];
+}
+
+/** A person's answer to a question about a ticket. */
+export interface KnownReply {
+  /** `<run id>/<file name>`, as a turn's record names it. */
+  readonly name: string;
+  readonly ticket: string | null;
+  readonly text: string;
+  /** Threads that have seen it. */
+  readonly shownIn: readonly string[];
 }
 
 /** What the runner tells the daemon; whoever reads none of it finds the same in the files. */
@@ -57,5 +81,9 @@ export type RunnerReply =
   | { readonly kind: 'busy'; readonly holder: string | null }
   | { readonly kind: 'started'; readonly pid: number }
   | { readonly kind: 'refused'; readonly reason: string; readonly survivors: readonly number[] }
-  | { readonly kind: 'turn_exited'; readonly exitCode: number | null; readonly signal: string | null }
+  | {
+      readonly kind: 'turn_exited';
+      readonly exitCode: number | null;
+      readonly signal: string | null;
+    }
   | { readonly kind: 'ended'; readonly outcome: string };

@@ -24,12 +24,7 @@ export interface AgentExit {
 
 /** What ended a turn: the agent itself, or the limit or request that made us end it. */
 export type TurnEnding =
-  | 'exited'
-  | 'stopped'
-  | 'timed_out'
-  | 'run_timed_out'
-  | 'stalled'
-  | 'log_limit';
+  'exited' | 'stopped' | 'timed_out' | 'run_timed_out' | 'stalled' | 'log_limit';
 
 export interface TurnExit extends AgentExit {
   readonly ending: TurnEnding;
@@ -106,10 +101,7 @@ export async function finishTurn(
   return { ...exit, ending, survivors };
 }
 
-function watch(
-  agent: Agent,
-  options: Parameters<typeof finishTurn>[1],
-): Promise<TurnEnding> {
+function watch(agent: Agent, options: Parameters<typeof finishTurn>[1]): Promise<TurnEnding> {
   const { limits, logFd, stop } = options;
   const startedAt = performance.now();
   let logSize = fstatSync(logFd).size;

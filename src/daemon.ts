@@ -1,0 +1,227 @@
+import { mkdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { createAutopoll, type Autopoll } from './autopoll.ts';
+import { createStateFile } from './autopoll/state.ts';
+import { buildAgentEnvironment } from './codex/environment.ts';
+import type { Config } from './config.ts';
+import { greet } from './daemon/greeting.ts';
+import { findMissing } from './daemon/readiness.ts';
+import { LooperError } from './errors.ts';
+import { resolveRepository } from './git/repository.ts';
+import { createLifecycle, type Lifecycle } from './lifecycle.ts';
+import { startLogger } from './logger.ts';
+import { createChannels } from './notify/channels.ts';
+import { createFanOut } from './notify/index.ts';
+import { createEndAnnouncer } from './run/announce-end.ts';
+import { createLauncher } from './run/launch.ts';
+import { createPlanner } from './run/plan.ts';
+import { createReplies } from './run/reply.ts';
+import { createStaleAgents } from './run/stale.ts';
+import { createRuns } from './run.ts';
+import { createRunWatch } from './run-watch.ts';
+import { readWorkFingerprint } from './runner/progress.ts';
+import { createStandby } from './runner/spawn.ts';
+import { acquireLock } from './runs/lock.ts';
+import { createRunIdLookup } from './runs/run-ids.ts';
+import { createRunStore } from './runs/store.ts';
+import { createApp, startServer } from './server.ts';
+import { resolveTicketsDirectory } from './tickets/directory.ts';
+
+const CLOSE_GRACE_MS = 2_000;
+
+export interface DaemonOptions {
+  readonly config: Config;
+  readonly version: string;
+  readonly looperDirectory: string;
+  /** `dist/runner.js` */
+  readonly runnerEntry: string;
+  /** The daemon's own environment, of which the agent gets a part. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+export interface Daemon {
+  readonly url: string;
+  /** What a person at a terminal wants to know now. */
+  readonly greeting: string;
+  readonly autopoll: Autopoll;
+  /** Ends the service; what becomes of the run is configured. Later calls share the first one. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Wires the service and starts it: daemon lock, log, adoption, standby, HTTP, timer. What was
+ * opened is closed again in reverse order, also when a later step fails.
+ */
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const lifecycle = createLifecycle();
+  try {
+    return await start(options, lifecycle);
+  } catch (error) {
+    await lifecycle.close().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daemon> {
+  const { config, looperDirectory, environment } = options;
+  const { directory } = config.logs;
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const lock = await acquireLock({
+    directory,
+    lock: 'daemon',
+    holder: `pid ${process.pid} at ${config.client.baseUrl}`,
+  });
+  if (lock.kind === 'refused') throw alreadyRunning(directory, lock.holder);
+  lifecycle.onClose('daemon lock', () => lock.release());
+
+  const logger = await startLogger(config.logs, config.secretValues);
+  lifecycle.onClose('server log', () => logger.close());
+  const { log } = logger;
+  for (const warning of config.warnings) log.warn({ warning }, 'config.warning');
+
+  const store = createRunStore({ ...config.logs, log });
+  const channels = createChannels(config.notify, log);
+  const { announce } = createFanOut(channels.notifiers, {
+    timeoutMs: config.notify.timeoutMs,
+    log,
+  });
+  const announcer = createEndAnnouncer({ store, announce, log });
+  lifecycle.onClose('announcements', () => announcer.drain());
+  const stale = createStaleAgents({
+    ...config.kill,
+    isOwnRun: () => createRunIdLookup(directory),
+    log,
+  });
+
+  let autopoll: Autopoll | null = null;
+  const watch = createRunWatch({
+    store,
+    graceMs: config.kill.graceMs,
+    log,
+    onEnd: (record) => {
+      autopoll?.noteEnd(record);
+      announcer.announceEnd(record);
+      store.prune(new Date());
+    },
+  });
+
+  const agentEnvironment = (runId: string) =>
+    buildAgentEnvironment({
+      daemonEnv: environment,
+      envFileRest: config.agentEnvironment,
+      secretNames: config.secretNames,
+      runId,
+      url: `${config.client.baseUrl}/run`,
+      ticket: null,
+    });
+  const standby = createStandby(
+    {
+      entry: options.runnerEntry,
+      environment: withoutMarker(agentEnvironment('')),
+      stderrPath: join(config.logs.serverLogDirectory, 'runner-stderr.log'),
+    },
+    config.runs.standbyRunner,
+  );
+  lifecycle.onClose('standby runner', () => standby.stop());
+
+  const planner = createPlanner({
+    config,
+    looperDirectory,
+    home: homedir(),
+    environment,
+    agentEnvironment,
+    store,
+  });
+  const launcher = createLauncher({ store, watch, standby, prepare: planner.prepare, log });
+  const runs = createRuns({
+    planner,
+    watch,
+    stale,
+    standby,
+    launcher,
+    announce,
+    notifyRequired: config.notify.required,
+    log,
+  });
+  lifecycle.onClose('run', async () => {
+    await runs.shutdown();
+    if (config.runs.onShutdown === 'stop') await watch.stop('shutdown');
+    watch.detach();
+  });
+
+  await watch.adopt();
+  announcer.catchUp();
+  autopoll = createAutopoll({
+    config: config.autopoll,
+    workspace: config.workspace.directory ?? null,
+    runDefaults: config.runs,
+    runs,
+    watch,
+    store,
+    liveAgents: stale.find,
+    workFingerprint: (workspace) => workOf(workspace, options),
+    state: createStateFile(directory, log),
+    log,
+  });
+  const timer = autopoll;
+
+  const app = createApp({
+    config,
+    version: options.version,
+    runs,
+    replies: createReplies({
+      store,
+      runs,
+      runDefaults: config.runs,
+      ticketsDirectory: config.tickets.directory,
+    }),
+    watch,
+    store,
+    autopoll,
+    missing: () => findMissing(options, channels.problems),
+    log,
+  });
+  const server = await startServer(app, config.http, log);
+  lifecycle.onClose('http', () => server.close({ graceMs: CLOSE_GRACE_MS }));
+  standby.refill();
+  autopoll.start();
+  lifecycle.onClose('autopoll', () => timer.stop());
+  log.info({ url: server.url, logDirectory: directory }, 'server.started');
+
+  return {
+    url: server.url,
+    greeting: greet(config, server.url, channels),
+    autopoll,
+    stop: () => {
+      log.info({}, 'server.stopping');
+      return lifecycle.close();
+    },
+  };
+}
+
+/** What the autopoll compares to learn whether somebody has changed the work meanwhile. */
+async function workOf(workspace: string, { config, environment }: DaemonOptions) {
+  const scratch = join(config.logs.directory, '.git-scratch');
+  const found = resolveTicketsDirectory(workspace, config.tickets.directory);
+  return readWorkFingerprint({
+    workspace,
+    repository: await resolveRepository(workspace, { env: environment, scratch }),
+    scratch,
+    ticketsDirectory: found.kind === 'found' ? found.directory : null,
+    ticketFile: null,
+  });
+}
+
+/** A runner is no part of any run until it has its order. */
+function withoutMarker(environment: Record<string, string>): Record<string, string> {
+  const { LOOPER_RUN_ID: _marker, ...rest } = environment;
+  return rest;
+}
+
+function alreadyRunning(directory: string, holder: string | null): LooperError {
+  return new LooperError(
+    'ALREADY_RUNNING',
+    `Looper already runs with the log directory ${directory} (${holder ?? 'its holder does not answer'}). Stop that one first, or name another directory in LOOPER_LOG_DIR.`,
+  );
+}

@@ -1,0 +1,134 @@
+import { Hono } from 'hono';
+import type { Autopoll } from './autopoll.ts';
+import type { Config } from './config.ts';
+import { LooperError } from './errors.ts';
+import { answerProblems, setAnswerHeaders, type HttpEnv } from './http/answers.ts';
+import { readJsonObject } from './http/body.ts';
+import { createGuard } from './http/guard.ts';
+import { startHttpServer, type HttpServer } from './http/listen.ts';
+import { toRunAnswer } from './http/run-answer.ts';
+import { parseReply, parseRunRequest } from './http/run-request.ts';
+import type { Logger } from './logger.ts';
+import type { Replies } from './run/reply.ts';
+import type { Runs } from './run.ts';
+import type { RunWatch } from './run-watch.ts';
+import { isRunId } from './runs/files.ts';
+import type { RunRecord } from './runs/record.ts';
+import type { RunStore } from './runs/store.ts';
+
+const DEFAULT_PAGE = 50;
+const MAX_PAGE = 500;
+
+export interface AppDeps {
+  readonly config: Pick<Config, 'http' | 'runs' | 'codex'>;
+  readonly version: string;
+  readonly runs: Runs;
+  readonly replies: Replies;
+  readonly watch: RunWatch;
+  readonly store: RunStore;
+  readonly autopoll: Autopoll;
+  /** What keeps a run from starting, in sentences; none: ready. */
+  readonly missing: () => Promise<readonly string[]>;
+  readonly log: Logger;
+}
+
+/** The HTTP service without a socket: routes, guard, errors. */
+export function createApp(deps: AppDeps): Hono<HttpEnv> {
+  const { config, runs, watch, store, autopoll, log } = deps;
+  const app = new Hono<HttpEnv>();
+
+  app.use(setAnswerHeaders);
+  app.use(async (c, next) => {
+    const started = performance.now();
+    const about = { requestId: c.get('requestId'), method: c.req.method, path: c.req.path };
+    log.debug(about, 'http.start');
+    await next();
+    const ms = Math.round(performance.now() - started);
+    const level = c.req.path === '/health' ? 'debug' : 'info';
+    log[level]({ ...about, status: c.res.status, ms }, 'http.end');
+  });
+  app.use(createGuard(config.http));
+  answerProblems(app, (err, requestId) => log.error({ requestId, err }, 'http.bug'));
+
+  app.get('/health', (c) => c.json({ ok: true, service: 'looper', version: deps.version }));
+
+  app.get('/ready', async (c) => {
+    const missing = await deps.missing();
+    return c.json({ ok: missing.length === 0, missing }, missing.length === 0 ? 200 : 503);
+  });
+
+  app.post('/run', async (c) => {
+    const request = parseRunRequest(await readJsonObject(c), {
+      runs: config.runs,
+      requestId: c.get('requestId'),
+      callerRunId: c.req.header('x-looper-run-id') ?? null,
+      allowBinary: config.codex.allowRequestBinary,
+    });
+    return c.json(toRunAnswer(await runs.trigger(request), config.codex.sandbox));
+  });
+
+  app.get('/runs', (c) => {
+    const before = c.req.query('before');
+    if (before !== undefined) requireRun(before);
+    const page = store.list({ limit: pageSize(c.req.query('limit')), before });
+    return c.json({ ok: true, runs: page });
+  });
+
+  app.get('/runs/:id', (c) => c.json({ ok: true, run: requireRun(c.req.param('id')) }));
+
+  app.post('/runs/:id/stop', async (c) => {
+    const { run_id, outcome } = requireRun(c.req.param('id'));
+    if (watch.active()?.record.run_id !== run_id) {
+      throw new LooperError('NOT_ACTIVE', `run ${run_id} is not active (${outcome ?? 'queued'})`);
+    }
+    const stopped = await watch.stop('stopped');
+    return c.json({ ok: true, run: stopped?.record ?? requireRun(run_id) });
+  });
+
+  app.post('/runs/:id/reply', async (c) => {
+    const { run_id } = requireRun(c.req.param('id'));
+    const text = parseReply(await readJsonObject(c));
+    const answer = await deps.replies.reply(run_id, text, c.get('requestId'));
+    return c.json(toRunAnswer(answer, config.codex.sandbox));
+  });
+
+  app.get('/autopoll', (c) => c.json({ ok: true, autopoll: autopoll.status() }));
+  app.post('/autopoll/pause', (c) => c.json({ ok: true, autopoll: autopoll.pause() }));
+  app.post('/autopoll/resume', (c) => c.json({ ok: true, autopoll: autopoll.resume() }));
+
+  function requireRun(id: string): RunRecord {
+    const run =
+      id === 'current'
+        ? watch.active()
+        : id === 'latest'
+          ? store.latest()
+          : isRunId(id)
+            ? store.find(id)
+            : null;
+    if (run !== null) return run.record;
+    const what = id === 'current' ? 'no run is active' : `there is no run ${JSON.stringify(id)}`;
+    throw new LooperError('NOT_FOUND', what);
+  }
+
+  return app;
+}
+
+/** Binds the app; resolves once it answers. */
+export function startServer(
+  app: Hono<HttpEnv>,
+  { host, port }: Pick<Config['http'], 'host' | 'port'>,
+  log: Logger,
+): Promise<HttpServer> {
+  const onError = (err: Error): void => log.error({ err }, 'http.connection_refused');
+  return startHttpServer({ fetch: app.fetch, host, port, onError });
+}
+
+function pageSize(given: string | undefined): number {
+  if (given === undefined) return DEFAULT_PAGE;
+  const size = /^\d{1,6}$/.test(given) ? Number(given) : 0;
+  if (size >= 1) return Math.min(size, MAX_PAGE);
+  throw new LooperError(
+    'REQUEST_INVALID',
+    `'limit' must be a whole number from 1 to ${MAX_PAGE} (it was ${JSON.stringify(given)})`,
+  );
+}
