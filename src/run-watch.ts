@@ -99,7 +99,8 @@ export function createRunWatch(options: RunWatchOptions): RunWatch {
 
   const watch = async (run: StoredRun, hurry: AbortSignal): Promise<void> => {
     const { runner } = run.record;
-    while (runner !== null && isAlive(runner)) {
+    const isWorking = (): boolean => runner !== null && isAlive(runner);
+    while (isWorking()) {
       if (hurry.aborted) await delay(HURRIED_LOOK_MS);
       else await delay(LOOK_MS, undefined, { signal: hurry }).catch(() => undefined);
       detached.signal.throwIfAborted();

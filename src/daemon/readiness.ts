@@ -8,16 +8,16 @@ export async function findMissing(
   { config, looperDirectory, environment }: Omit<DaemonOptions, 'version' | 'runnerEntry'>,
   channelProblems: readonly string[],
 ): Promise<readonly string[]> {
-  const checks = [
-    async () => {
-      await resolveBinary({
-        requested: null,
-        configured: config.codex.binary ?? null,
-        looperDirectory,
-        path: environment['PATH'] ?? '',
-        workspace: null,
-      });
-    },
+  const findBinary = () =>
+    resolveBinary({
+      requested: null,
+      configured: config.codex.binary ?? null,
+      looperDirectory,
+      path: environment['PATH'] ?? '',
+      workspace: null,
+    });
+  const checks: readonly (() => unknown)[] = [
+    findBinary,
     () => checkLogDirectory(config.logs.directory),
   ];
   const missing: string[] = [...channelProblems];
