@@ -96,7 +96,7 @@ test('defaults are those of the contract', () => {
       timeoutMs: 10_000,
       healthcheckUrl: undefined,
       zulip: {
-        rcPath: '/nowhere/home/.zuliprc',
+        rcPath: undefined,
         profile: 'api',
         site: undefined,
         botEmail: undefined,
