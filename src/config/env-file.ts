@@ -1,3 +1,4 @@
+import { devNull } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { parseEnv } from 'node:util';
 import type { ConfigSources } from './sources.ts';
@@ -22,6 +23,8 @@ export function readEnvFile(sources: ConfigSources, findings: Findings): EnvFile
   const named = givenVariables(sources.env)['LOOPER_ENV_FILE'];
   if (named !== undefined) {
     const path = absolutePath(named, sources);
+    // How one says "no file at all" to a setting that has defaults.
+    if (path === devNull) return { path: undefined, variables: {} };
     return read(path, findings) ?? missing(path, findings);
   }
   const defaults = [
