@@ -18,7 +18,8 @@ import { createLauncher } from './run/launch.ts';
 import { createPlanner } from './run/plan.ts';
 import { createReplies } from './run/reply.ts';
 import { createStaleAgents } from './run/stale.ts';
-import { createRuns } from './run.ts';
+import { createRunQueue } from './run/queue.ts';
+import { createRuns, type Runs } from './run.ts';
 import { createRunWatch } from './run-watch.ts';
 import { readWorkFingerprint } from './runner/progress.ts';
 import { createStandby } from './runner/spawn.ts';
@@ -38,6 +39,8 @@ export interface DaemonOptions {
   readonly runnerEntry: string;
   /** The daemon's own environment, of which the agent gets a part. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The clock by which the autopoll waits; milliseconds since the epoch. */
+  readonly now?: () => number;
 }
 
 export interface Daemon {
@@ -94,15 +97,17 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     log,
   });
 
-  let autopoll: Autopoll | null = null;
+  /** Both need the watch, and are told by it. */
+  const later: { autopoll?: Autopoll; runs?: Runs } = {};
   const watch = createRunWatch({
     store,
     graceMs: config.kill.graceMs,
     log,
     onEnd: (record) => {
-      autopoll?.noteEnd(record);
+      later.autopoll?.noteEnd(record);
       announcer.announceEnd(record);
       store.prune(new Date());
+      void later.runs?.startQueued();
     },
   });
 
@@ -133,13 +138,22 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     agentEnvironment,
     store,
   });
-  const launcher = createLauncher({ store, watch, standby, prepare: planner.prepare, log });
+  const launcher = createLauncher({
+    store,
+    watch,
+    standby,
+    prepare: planner.prepare,
+    onAbandon: (record) => announcer.announceEnd(record),
+    log,
+  });
+  const queue = createRunQueue(store, log);
   const runs = createRuns({
     planner,
     watch,
     stale,
     standby,
     launcher,
+    queue,
     announce,
     notifyRequired: config.notify.required,
     log,
@@ -150,9 +164,11 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     watch.detach();
   });
 
+  later.runs = runs;
   await watch.adopt();
+  queue.repair();
   announcer.catchUp();
-  autopoll = createAutopoll({
+  const autopoll = createAutopoll({
     config: config.autopoll,
     workspace: config.workspace.directory ?? null,
     runDefaults: config.runs,
@@ -163,8 +179,9 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     workFingerprint: (workspace) => workOf(workspace, options),
     state: createStateFile(directory, log),
     log,
+    now: options.now ?? Date.now,
   });
-  const timer = autopoll;
+  later.autopoll = autopoll;
 
   const app = createApp({
     config,
@@ -185,8 +202,9 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
   const server = await startServer(app, config.http, log);
   lifecycle.onClose('http', () => server.close({ graceMs: CLOSE_GRACE_MS }));
   standby.refill();
+  void runs.startQueued();
   autopoll.start();
-  lifecycle.onClose('autopoll', () => timer.stop());
+  lifecycle.onClose('autopoll', () => autopoll.stop());
   log.info({ url: server.url, logDirectory: directory }, 'server.started');
 
   return {

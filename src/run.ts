@@ -2,47 +2,63 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { LooperError } from './errors.ts';
 import type { Logger } from './logger.ts';
 import type { FanOut } from './notify/index.ts';
-import type { StaleAgents } from './run/stale.ts';
 import type { Launcher } from './run/launch.ts';
-import type { Planner, RunPlan } from './run/plan.ts';
+import type { Planner, RunPlan, StartPlan } from './run/plan.ts';
+import type { RunQueue } from './run/queue.ts';
 import type { RunAnswer, RunRequest } from './run/request.ts';
+import type { StaleAgents } from './run/stale.ts';
 import type { Standby } from './runner/spawn.ts';
 import type { RunWatch } from './run-watch.ts';
+import type { StoredRun } from './runs/store.ts';
 
 /** A caller that found a launch under way may well succeed after the startup check. */
 const BUSY_RETRY_SECONDS = 2;
 
+/** A trigger that has passed every check; the rest happens whether or not somebody waits. */
+export interface AcceptedRun {
+  /** Null when there is nothing to start (`codex_prompt: ""`). */
+  readonly runId: string | null;
+  readonly answer: Promise<RunAnswer>;
+}
+
 export interface Runs {
   /**
-   * The whole use case: check everything, take the launch mutex, announce, find and stop stale
-   * agents, start one run, look whether it starts well. Whoever asked may go away meanwhile.
-   * Throws `LooperError`s only for what a person can mend.
+   * Checks everything and takes the launch mutex, then, in the background: announce, find and stop
+   * stale agents, start one run, look whether it starts well. Throws what the contract answers
+   * before anything is announced or stopped.
    */
+  accept(request: RunRequest): Promise<AcceptedRun>;
+  /** The same, and waits for the answer. Whoever asked may go away meanwhile. */
   trigger(request: RunRequest): Promise<RunAnswer>;
+  /** Takes a trigger out of the queue; false when it does not wait there (any more). */
+  cancelQueued(runId: string): boolean;
+  /** Starts what waits in the queue, unless something runs. Never throws. */
+  startQueued(): Promise<void>;
   isLaunching(): boolean;
   /** Ends a launch that waits, and refuses new ones. Resolves when none is under way. */
   shutdown(): Promise<void>;
 }
 
 export interface RunDeps {
-  readonly planner: Planner;
-  readonly watch: RunWatch;
-  readonly stale: StaleAgents;
+  readonly planner: Pick<Planner, 'plan'>;
+  readonly watch: Pick<RunWatch, 'active' | 'stop'>;
+  readonly stale: Pick<StaleAgents, 'stop'>;
   readonly standby: Standby;
   readonly launcher: Launcher;
+  readonly queue: RunQueue;
   readonly announce: FanOut['announce'];
   readonly notifyRequired: boolean;
   readonly log: Logger;
 }
 
 export function createRuns(deps: RunDeps): Runs {
-  const { planner, watch, standby, launcher, log } = deps;
+  const { planner, watch, standby, launcher, queue, log } = deps;
   const closing = new AbortController();
   let launch: Promise<unknown> | null = null;
 
-  const announce = async (request: RunRequest): ReturnType<FanOut['announce']> => {
+  const announce = async (request: RunRequest, runId: string | null) => {
     if (!request.announceStart) return { notified: false, output: '', failures: [] };
-    const announced = await deps.announce({ kind: 'start', text: request.message, runId: null });
+    const announced = await deps.announce({ kind: 'start', text: request.message, runId });
     if (deps.notifyRequired && !announced.notified) {
       throw new LooperError(
         'NOTIFY_FAILED',
@@ -61,75 +77,150 @@ export function createRuns(deps: RunDeps): Runs {
     };
   };
 
-  const runLaunch = async (request: RunRequest, plan: RunPlan): Promise<RunAnswer> => {
-    const runner = plan.mode === 'none' ? null : standby.take();
+  const wait = async (ms: number): Promise<void> => {
+    if (ms > 0) await delay(ms, undefined, { signal: closing.signal }).catch(() => undefined);
+    if (closing.signal.aborted) throw shuttingDown();
+  };
+
+  /** Everything between the checks and the answer. `run` is null when nothing is to be started. */
+  const carryOut = async (
+    request: RunRequest,
+    plan: RunPlan,
+    run: StoredRun | null,
+  ): Promise<RunAnswer> => {
+    const runner = run === null ? null : standby.take();
     let isOrdered = false;
     try {
-      const announced = await announce(request);
+      const announced = await announce(request, run?.record.run_id ?? null);
       const { replacedRunId, killedPids } = await clearTheWay(plan);
-      await delay(request.delayMs, undefined, { signal: closing.signal }).catch(() => {
-        throw shuttingDown();
-      });
-      isOrdered = runner !== null;
-      const started =
-        runner === null || plan.mode === 'none'
-          ? null
-          : await launcher.start(request, plan, runner);
+      await wait(request.delayMs);
+      let agent = null;
+      if (run !== null && runner !== null && plan.mode !== 'none') {
+        const prepared = await launcher.prepare(request, plan, run);
+        isOrdered = true;
+        agent = await launcher.start(request, run, prepared, runner);
+      }
       return {
-        runId: started?.runId ?? null,
-        mode: plan.mode,
-        workspace: plan.workspace,
-        binary: plan.binary,
+        ...answerOf(request, plan, run),
         killedPids,
-        remainingPids: [],
         replacedRunId,
         notified: announced.notified,
         announcement: announced.output,
-        agent: started?.agent ?? null,
+        agent,
         warnings: [...request.warnings, ...plan.warnings, ...announced.failures],
       };
+    } catch (error) {
+      if (run !== null && !isOrdered) launcher.abandon(run, error);
+      throw error;
     } finally {
       if (runner !== null && !isOrdered) standby.giveBack(runner);
     }
   };
 
-  const refuseWhenBusy = (request: RunRequest): void => {
+  const carryOutAlone = (request: RunRequest, plan: RunPlan, run: StoredRun | null) => {
+    const { requestId, trigger } = request;
+    const about = { requestId, trigger, mode: plan.mode, runId: run?.record.run_id ?? null };
+    log.info({ ...about, workspace: plan.workspace }, 'run.step');
+    const current = carryOut(request, plan, run)
+      .then(
+        (answer) => {
+          log.info({ ...about, replaced: answer.replacedRunId }, 'run.success');
+          return answer;
+        },
+        (error: unknown) => {
+          log.warn({ ...about, err: error }, 'run.fail');
+          throw error;
+        },
+      )
+      .finally(() => {
+        launch = null;
+        standby.refill();
+      });
+    // Somebody may await it later, or nobody: the log has it.
+    current.catch(() => undefined);
+    launch = current;
+    return current;
+  };
+
+  const enqueue = (request: RunRequest, plan: StartPlan, behind: string): AcceptedRun => {
+    const run = launcher.create(request, plan, 'queued');
+    queue.put({ run, request });
+    const runId = run.record.run_id;
+    log.info({ runId, behind }, 'run.queued');
+    const warnings = [...request.warnings, ...plan.warnings, `queued behind run ${behind}`];
+    return { runId, answer: Promise.resolve({ ...answerOf(request, plan, run), warnings }) };
+  };
+
+  const accept = async (request: RunRequest): Promise<AcceptedRun> => {
+    const plan = await planner.plan(request);
     if (closing.signal.aborted) throw shuttingDown();
-    const active = watch.active();
-    const isBusy = launch !== null || (active !== null && request.onBusy === 'reject');
-    if (!isBusy) return;
-    throw new LooperError('RUN_IN_PROGRESS', 'busy: another run is in progress', {
-      retryAfterSeconds: BUSY_RETRY_SECONDS,
-      details: { active_run_id: active?.record.run_id ?? null },
-    });
+    const active = watch.active()?.record.run_id ?? null;
+    // Whoever calls from inside the active run would be killed in the middle of its request.
+    const isCaller = active !== null && request.callerRunId === active;
+    const shallWait = isCaller || request.onBusy === 'queue';
+    if (active !== null && shallWait && plan.mode !== 'none') return enqueue(request, plan, active);
+    if (launch !== null || (active !== null && request.onBusy === 'reject')) throw busy(active);
+    const run = plan.mode === 'none' ? null : launcher.create(request, plan, 'starting');
+    return { runId: run?.record.run_id ?? null, answer: carryOutAlone(request, plan, run) };
+  };
+
+  const startQueued = async (): Promise<void> => {
+    const waiting = queue.peek();
+    const isBusy = launch !== null || watch.active() !== null;
+    if (waiting === null || isBusy || closing.signal.aborted) return;
+    const { run, request } = waiting;
+    try {
+      const plan = await planner.plan(request);
+      if (launch !== null || watch.active() !== null) return;
+      queue.remove();
+      await carryOutAlone(request, plan, plan.mode === 'none' ? null : launcher.dequeue(run, plan));
+    } catch (error) {
+      log.warn({ runId: run.record.run_id, err: error }, 'run.queued_failed');
+      queue.remove();
+      launcher.abandon(run, error);
+    }
   };
 
   return {
-    isLaunching: () => launch !== null,
-    trigger: async (request) => {
-      const plan = await planner.plan(request);
-      refuseWhenBusy(request);
-      const step = { requestId: request.requestId, trigger: request.trigger, mode: plan.mode };
-      log.info({ ...step, workspace: plan.workspace }, 'run.step');
-      const current = runLaunch(request, plan);
-      launch = current;
-      try {
-        const answer = await current;
-        log.info({ ...step, runId: answer.runId, replaced: answer.replacedRunId }, 'run.success');
-        return answer;
-      } catch (error) {
-        log.warn({ ...step, err: error }, 'run.fail');
-        throw error;
-      } finally {
-        launch = null;
-        standby.refill();
-      }
+    accept,
+    trigger: async (request) => (await accept(request)).answer,
+    startQueued,
+    cancelQueued: (runId) => {
+      const waiting = queue.peek();
+      if (waiting?.run.record.run_id !== runId) return false;
+      queue.cancel('A person stopped it while it waited in the queue.');
+      return true;
     },
+    isLaunching: () => launch !== null,
     shutdown: async () => {
       closing.abort();
       await launch?.catch(() => undefined);
     },
   };
+}
+
+/** What an answer says before anything has happened. */
+function answerOf(request: RunRequest, plan: RunPlan, run: StoredRun | null): RunAnswer {
+  return {
+    runId: run?.record.run_id ?? null,
+    mode: plan.mode,
+    workspace: plan.workspace,
+    binary: plan.binary,
+    killedPids: [],
+    remainingPids: [],
+    replacedRunId: null,
+    notified: false,
+    announcement: '',
+    agent: null,
+    warnings: request.warnings,
+  };
+}
+
+function busy(activeRunId: string | null): LooperError {
+  return new LooperError('RUN_IN_PROGRESS', 'busy: another run is in progress', {
+    retryAfterSeconds: BUSY_RETRY_SECONDS,
+    details: { active_run_id: activeRunId },
+  });
 }
 
 function shuttingDown(): LooperError {

@@ -77,9 +77,12 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
   app.get('/runs/:id', (c) => c.json({ ok: true, run: requireRun(c.req.param('id')) }));
 
   app.post('/runs/:id/stop', async (c) => {
-    const { run_id, outcome } = requireRun(c.req.param('id'));
+    const { run_id, outcome, status } = requireRun(c.req.param('id'));
+    if (status === 'queued' && runs.cancelQueued(run_id)) {
+      return c.json({ ok: true, run: requireRun(run_id) });
+    }
     if (watch.active()?.record.run_id !== run_id) {
-      throw new LooperError('NOT_ACTIVE', `run ${run_id} is not active (${outcome ?? 'queued'})`);
+      throw new LooperError('NOT_ACTIVE', `run ${run_id} is not active (${outcome ?? status})`);
     }
     const stopped = await watch.stop('stopped');
     return c.json({ ok: true, run: stopped?.record ?? requireRun(run_id) });

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { formatCommand } from '../codex/command.ts';
-import { LooperError, systemErrorCode } from '../errors.ts';
+import { LooperError, messageOf, systemErrorCode } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { isAlive, sendSignal } from '../processes/identity.ts';
 import type { RunOrder, RunnerReply } from '../runner/order.ts';
@@ -8,11 +8,13 @@ import type { GatedRunner, Standby } from '../runner/spawn.ts';
 import type { RunWatch } from '../run-watch.ts';
 import { writeFileAtomic } from '../runs/atomic-file.ts';
 import { createRunId } from '../runs/files.ts';
-import { writeRecord } from '../runs/finish.ts';
+import type { RunEnd } from '../runs/end-file.ts';
+import { finishRun, writeRecord } from '../runs/finish.ts';
+import type { RunRecord } from '../runs/record.ts';
 import { readLogTail, returnCodeOf } from '../runs/log-file.ts';
 import type { RunStore, StoredRun } from '../runs/store.ts';
 import { turnCommand } from '../runner/execute-turn.ts';
-import type { PreparedRun, StartPlan } from './plan.ts';
+import type { Planner, PreparedRun, StartPlan } from './plan.ts';
 import type { RunRequest, StartedAgent } from './request.ts';
 
 /** From the order to the agent's start: the lock, a sweep, two small files, a spawn. */
@@ -21,44 +23,36 @@ const START_MS = 15_000;
 const MAX_RUNNERS = 6;
 const TAIL_BYTES = 2_000;
 
-export interface StartedRun {
-  readonly runId: string;
-  readonly agent: StartedAgent;
-}
-
 export interface Launcher {
+  /** Puts a run on record before anything happens for it. Throws `LOG_DIR_UNUSABLE`. */
+  create(request: RunRequest, plan: StartPlan, status: 'starting' | 'queued'): StoredRun;
+  /** A run that has waited in the queue, as it is when its turn has come. */
+  dequeue(run: StoredRun, plan: StartPlan): StoredRun;
+  /** Once the way is clear: the first turn, on disk and ready to be ordered. */
+  prepare(request: RunRequest, plan: StartPlan, run: StoredRun): Promise<PreparedRun>;
   /** Opens the runner's gate for one run and looks whether its agent starts well. */
-  start(request: RunRequest, plan: StartPlan, runner: GatedRunner): Promise<StartedRun>;
+  start(
+    request: RunRequest,
+    run: StoredRun,
+    prepared: PreparedRun,
+    runner: GatedRunner,
+  ): Promise<StartedAgent>;
+  /** Ends a run that no runner was ordered to carry out. Never throws. */
+  abandon(run: StoredRun, why: unknown): void;
 }
 
 export interface LauncherDeps {
   readonly store: RunStore;
   readonly watch: RunWatch;
   readonly standby: Standby;
-  readonly prepare: (request: RunRequest, plan: StartPlan, runId: string) => Promise<PreparedRun>;
+  readonly prepare: Planner['prepare'];
+  /** Told of runs that ended before they began. */
+  readonly onAbandon: (record: RunRecord) => void;
   readonly log: Logger;
 }
 
 export function createLauncher(deps: LauncherDeps): Launcher {
   const { store, watch, standby, log } = deps;
-
-  const createRun = (request: RunRequest, plan: StartPlan, runId: string, runner: GatedRunner) =>
-    store.create({
-      version: 1,
-      run_id: runId,
-      trigger: request.trigger,
-      mode: plan.mode,
-      workspace: plan.workspace,
-      status: 'starting',
-      outcome: null,
-      reason: null,
-      created_at: new Date().toISOString(),
-      started_at: null,
-      finished_at: null,
-      runner: runner.identity,
-      agent: null,
-      turns: [],
-    });
 
   /** Hands the order over until a runner takes it; a run's order is carried out at most once. */
   const order = async (
@@ -85,17 +79,48 @@ export function createLauncher(deps: LauncherDeps): Launcher {
   };
 
   return {
-    start: async (request, plan, firstRunner) => {
-      const runId = createRunId(request.trigger === 'autopoll');
-      const prepared = await deps.prepare(request, plan, runId);
-      const run = whileDiskHolds(store.directory, () => {
-        const created = createRun(request, plan, runId, firstRunner);
-        writeFileAtomic(created.files.prompt(1), prepared.prompt);
-        return created;
+    create: (request, plan, status) =>
+      whileDiskHolds(store.directory, () =>
+        store.create({
+          version: 1,
+          run_id: createRunId(request.trigger === 'autopoll'),
+          trigger: request.trigger,
+          mode: plan.mode,
+          workspace: plan.workspace,
+          status,
+          outcome: null,
+          reason: null,
+          created_at: new Date().toISOString(),
+          started_at: null,
+          finished_at: null,
+          runner: null,
+          agent: null,
+          turns: [],
+        }),
+      ),
+
+    dequeue: (run, plan) => {
+      const { mode, workspace } = plan;
+      const record: RunRecord = { ...run.record, mode, workspace, status: 'starting' };
+      return whileDiskHolds(store.directory, () => {
+        writeRecord(run.files, record);
+        return { ...run, record };
       });
-      const { runner, reply } = await order(run, firstRunner, ({ identity }) => {
-        const record = { ...run.record, runner: identity };
-        if (identity.pid !== firstRunner.identity.pid) writeRecord(run.files, record);
+    },
+
+    prepare: async (request, plan, run) => {
+      const prepared = await deps.prepare(request, plan, run.record.run_id);
+      whileDiskHolds(store.directory, () => {
+        writeFileAtomic(run.files.prompt(1), prepared.prompt);
+      });
+      return prepared;
+    },
+
+    start: async (request, run, prepared, firstRunner) => {
+      const { runner, reply } = await order(run, firstRunner, (next) => {
+        const record = { ...run.record, runner: next.identity };
+        // So that whoever finds this run later knows whom it was given to.
+        writeRecord(run.files, record);
         return {
           ...prepared.order,
           record,
@@ -113,20 +138,36 @@ export function createLauncher(deps: LauncherDeps): Launcher {
         await watch.ended();
         throw exitedEarly(startupReturnCode, run.files.log);
       }
+      const { command, firstTurn } = prepared.order;
       return {
-        runId,
-        agent: {
-          pid: reply.pid,
-          command: formatCommand(
-            turnCommand(prepared.order.command, prepared.order.firstTurn, run.files.lastMessage(1)),
-          ),
-          logPath: run.files.log,
-          startupReturnCode,
-        },
+        pid: reply.pid,
+        command: formatCommand(turnCommand(command, firstTurn, run.files.lastMessage(1))),
+        logPath: run.files.log,
+        startupReturnCode,
       };
+    },
+
+    abandon: ({ files, record }, why) => {
+      try {
+        const end = { ...NO_END, finished_at: new Date().toISOString(), reason: messageOf(why) };
+        deps.onAbandon(finishRun(files, record, end).record);
+      } catch (error) {
+        log.error({ runId: record.run_id, err: error }, 'run.abandon_failed');
+      }
     },
   };
 }
+
+const NO_END: RunEnd = {
+  outcome: 'spawn_failed',
+  reason: null,
+  finished_at: '',
+  return_code: null,
+  resets_at: null,
+  question: null,
+  summary: null,
+  changed: null,
+};
 
 type TurnExited = Extract<RunnerReply, { kind: 'turn_exited' }>;
 

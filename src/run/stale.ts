@@ -28,8 +28,11 @@ export function createStaleAgents(options: {
       if (stale.length === 0) return { killedPids: [] };
       const pids = stale.flatMap((agent) => agent.pids);
       log.info({ pids, scope }, 'codex.exec.stale_found');
+      // What is left of a run has no agent that would end it in order: it gets no grace.
+      const agents = stale.filter((agent) => agent.pids.length > 0);
       const stopped = await stopTree({
-        roots: stale.flatMap((agent) => agent.members),
+        roots: agents.flatMap((agent) => agent.members),
+        marker: options.isOwnRun(),
         graceMs,
       });
       log.info({ pids, outcome: stopped.outcome }, 'codex.exec.stale_stopped');
