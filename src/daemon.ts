@@ -9,6 +9,7 @@ import { greet } from './daemon/greeting.ts';
 import { findMissing } from './daemon/readiness.ts';
 import { LooperError } from './errors.ts';
 import { resolveRepository } from './git/repository.ts';
+import { createIdempotencyStore } from './http/idempotency.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
 import { startLogger } from './logger.ts';
 import { createChannels } from './notify/channels.ts';
@@ -196,6 +197,7 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     watch,
     store,
     autopoll,
+    idempotency: createIdempotencyStore(directory),
     missing: () => findMissing(options, channels.problems),
     log,
   });

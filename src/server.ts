@@ -1,10 +1,11 @@
-import { Hono } from 'hono';
+import { Hono, type Context } from 'hono';
 import type { Autopoll } from './autopoll.ts';
 import type { Config } from './config.ts';
 import { LooperError } from './errors.ts';
 import { answerProblems, setAnswerHeaders, type HttpEnv } from './http/answers.ts';
 import { readJsonObject } from './http/body.ts';
 import { createGuard } from './http/guard.ts';
+import type { IdempotencyStore, StoredAnswer } from './http/idempotency.ts';
 import { startHttpServer, type HttpServer } from './http/listen.ts';
 import { toRunAnswer } from './http/run-answer.ts';
 import { parseReply, parseRunRequest } from './http/run-request.ts';
@@ -27,6 +28,7 @@ export interface AppDeps {
   readonly watch: RunWatch;
   readonly store: RunStore;
   readonly autopoll: Autopoll;
+  readonly idempotency: IdempotencyStore;
   /** What keeps a run from starting, in sentences; none: ready. */
   readonly missing: () => Promise<readonly string[]>;
   readonly log: Logger;
@@ -58,14 +60,34 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
   });
 
   app.post('/run', async (c) => {
-    const request = parseRunRequest(await readJsonObject(c), {
+    const body = await readJsonObject(c);
+    const respond = () => answerRun(c, body);
+    const key = c.req.header('idempotency-key');
+    if (key === undefined) return toResponse(await respond());
+    const answer = await deps.idempotency.once(key, JSON.stringify(body), respond);
+    if (answer.isReplay) c.header('Idempotent-Replayed', 'true');
+    return toResponse(answer);
+  });
+
+  async function answerRun(
+    c: Context<HttpEnv>,
+    body: Record<string, unknown>,
+  ): Promise<StoredAnswer> {
+    const request = parseRunRequest(body, {
       runs: config.runs,
       requestId: c.get('requestId'),
       callerRunId: c.req.header('x-looper-run-id') ?? null,
       allowBinary: config.codex.allowRequestBinary,
     });
-    return c.json(toRunAnswer(await runs.trigger(request), config.codex.sandbox));
-  });
+    const accepted = await runs.accept(request);
+    if (!prefersAsync(c.req.header('prefer'))) {
+      return jsonAnswer(200, toRunAnswer(await accepted.answer, config.codex.sandbox));
+    }
+    const { runId } = accepted;
+    const location: Record<string, string> = runId === null ? {} : { Location: `/runs/${runId}` };
+    const headers = { ...location, 'Preference-Applied': 'respond-async' };
+    return jsonAnswer(202, { ok: true, run_id: runId, warnings: request.warnings }, headers);
+  }
 
   app.get('/runs', (c) => {
     const before = c.req.query('before');
@@ -124,6 +146,27 @@ export function startServer(
 ): Promise<HttpServer> {
   const onError = (err: Error): void => log.error({ err }, 'http.connection_refused');
   return startHttpServer({ fetch: app.fetch, host, port, onError });
+}
+
+function jsonAnswer(
+  status: number,
+  body: Record<string, unknown>,
+  headers: Readonly<Record<string, string>> = {},
+): StoredAnswer {
+  return {
+    status,
+    headers: { 'Content-Type': 'application/json', ...headers },
+    body: `${JSON.stringify(body)}\n`,
+  };
+}
+
+function toResponse({ status, headers, body }: StoredAnswer): Response {
+  return new Response(body, { status, headers });
+}
+
+/** RFC 7240: preferences are separated by commas, over one header or several. */
+function prefersAsync(header: string | undefined): boolean {
+  return header?.split(',').some((one) => one.trim().toLowerCase() === 'respond-async') ?? false;
 }
 
 function pageSize(given: string | undefined): number {
