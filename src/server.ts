@@ -65,8 +65,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     const key = c.req.header('idempotency-key');
     if (key === undefined) return toResponse(await respond());
     const answer = await deps.idempotency.once(key, JSON.stringify(body), respond);
-    if (answer.isReplay) c.header('Idempotent-Replayed', 'true');
-    return toResponse(answer);
+    return toResponse(answer, answer.isReplay ? { 'Idempotent-Replayed': 'true' } : {});
   });
 
   async function answerRun(
@@ -160,8 +159,11 @@ function jsonAnswer(
   };
 }
 
-function toResponse({ status, headers, body }: StoredAnswer): Response {
-  return new Response(body, { status, headers });
+function toResponse(
+  { status, headers, body }: StoredAnswer,
+  more: Readonly<Record<string, string>> = {},
+): Response {
+  return new Response(body, { status, headers: { ...headers, ...more } });
 }
 
 /** RFC 7240: preferences are separated by commas, over one header or several. */
