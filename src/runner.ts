@@ -91,11 +91,13 @@ async function holdRun(order: RunOrder, gate: Gate, stop: AbortSignal): Promise<
   const leftover = await sweepMarked({
     marker: createRunIdLookup(order.logDirectory),
     graceMs: LEFTOVER_GRACE_MS,
+    // The daemon has just looked, too.
+    cleanLooks: 1,
   });
   if (leftover.survivors.length > 0) {
     const reason = survivedSentence(leftover.survivors);
-    finish(endOf('spawn_failed', reason));
     gate.reply({ kind: 'refused', reason, survivors: leftover.survivors });
+    finish(endOf('spawn_failed', reason));
     return;
   }
   try {

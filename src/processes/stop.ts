@@ -19,6 +19,8 @@ const FREEZE_LIMIT_MS = 1000;
 export interface StopOptions extends FamilyOptions {
   /** How long an agent may take to clean up after SIGINT. */
   readonly graceMs: number;
+  /** Looks in a row that must find nobody. One will do where nobody is expected, as before a launch. */
+  readonly cleanLooks?: number;
 }
 
 export interface StopResult {
@@ -53,7 +55,13 @@ export async function stopTree(options: StopOptions): Promise<StopResult> {
   const hadAgents = family.topAgents().length > 0;
   const ended = await interruptAgents(family, options.graceMs, signalled);
   if (hadAgents) look = await family.look();
-  const unsettled = await killRest(family, look, performance.now() + KILL_LIMIT_MS, signalled);
+  const unsettled = await killRest(
+    family,
+    look,
+    performance.now() + KILL_LIMIT_MS,
+    signalled,
+    options.cleanLooks ?? CLEAN_LOOKS,
+  );
 
   const standing = [...family.living(), ...unsettled].map(({ identity }) => identity.pid);
   // A root that must be spared (above us, excluded) was not touched, and must not be kept quiet.
@@ -69,6 +77,7 @@ export async function stopTree(options: StopOptions): Promise<StopResult> {
 export function sweepMarked(options: {
   readonly marker: (runId: string) => boolean;
   readonly graceMs: number;
+  readonly cleanLooks?: number;
   readonly exclude?: StopOptions['exclude'];
 }): Promise<StopResult> {
   return stopTree({ ...options, roots: [] });
@@ -116,18 +125,21 @@ async function killRest(
   lastLook: Look,
   deadline: number,
   signalled: Set<number>,
+  wantedLooks: number,
 ): Promise<readonly ProcessInfo[]> {
   let look = lastLook;
+  let wanted = wantedLooks;
   for (let cleanLooks = 0; ; look = await family.look()) {
     if (performance.now() >= deadline) return look.added;
     if (look.added.length > 0 || family.living().length > 0) {
       cleanLooks = 0;
+      wanted = CLEAN_LOOKS;
       await freeze(family);
       await kill(family, deadline, signalled);
       continue;
     }
     cleanLooks = look.isSure ? cleanLooks + 1 : 0;
-    if (cleanLooks === CLEAN_LOOKS) return [];
+    if (cleanLooks >= wanted) return [];
     await delay(LOOK_PAUSE_MS);
   }
 }
