@@ -97,8 +97,9 @@ export function createRuns(deps: RunDeps): Runs {
       let agent = null;
       if (run !== null && runner !== null && plan.mode !== 'none') {
         const prepared = await launcher.prepare(request, plan, run);
+        if (closing.signal.aborted) throw shuttingDown();
         isOrdered = true;
-        agent = await launcher.start(request, run, prepared, runner);
+        agent = await launcher.start(request, run, prepared, runner, closing.signal);
       }
       return {
         ...answerOf(request, plan, run),

@@ -36,6 +36,7 @@ export interface Launcher {
     run: StoredRun,
     prepared: PreparedRun,
     runner: GatedRunner,
+    closing: AbortSignal,
   ): Promise<StartedAgent>;
   /** Ends a run that no runner was ordered to carry out. Never throws. */
   abandon(run: StoredRun, why: unknown): void;
@@ -116,7 +117,7 @@ export function createLauncher(deps: LauncherDeps): Launcher {
       return prepared;
     },
 
-    start: async (request, run, prepared, firstRunner) => {
+    start: async (request, run, prepared, firstRunner, closing) => {
       const { runner, reply } = await order(run, firstRunner, (next) => {
         const record = { ...run.record, runner: next.identity };
         // So that whoever finds this run later knows whom it was given to.
@@ -132,7 +133,7 @@ export function createLauncher(deps: LauncherDeps): Launcher {
       watch.follow({ ...run, record: { ...run.record, runner: runner.identity } });
       if (reply.kind !== 'started') throw refusedError(reply);
 
-      const { exit, hasEnded } = await startupCheck(runner, request.startupCheckMs);
+      const { exit, hasEnded } = await startupCheck(runner, request.startupCheckMs, closing);
       const startupReturnCode = exit === null ? null : returnCodeOf(exit);
       if (hasEnded && startupReturnCode !== null && startupReturnCode !== 0) {
         await watch.ended();
@@ -175,12 +176,17 @@ type TurnExited = Extract<RunnerReply, { kind: 'turn_exited' }>;
 async function startupCheck(
   runner: GatedRunner,
   checkMs: number,
+  closing: AbortSignal,
 ): Promise<{ exit: TurnExited | null; hasEnded: boolean }> {
+  const closed = new Promise<null>((resolve) => {
+    closing.addEventListener('abort', () => resolve(null), { once: true });
+  });
   const deadline = performance.now() + checkMs;
   let exit: TurnExited | null = null;
   for (;;) {
     const leftMs = deadline - performance.now();
-    const reply = leftMs > 0 ? await runner.nextReply(leftMs) : null;
+    const isOver = leftMs <= 0 || closing.aborted;
+    const reply = isOver ? null : await Promise.race([runner.nextReply(leftMs), closed]);
     if (reply === null) return { exit, hasEnded: false };
     if (reply.kind === 'turn_exited') exit = reply;
     if (reply.kind === 'ended') return { exit, hasEnded: true };
