@@ -70,8 +70,8 @@ const CODES: ReadonlyMap<unknown, TurnVerdict['kind']> = new Map([
 /** On stderr, before there is a session: exit code 1 and nothing on stdout. */
 const RESUME_REFUSED =
   /no rollout found for (?:thread|conversation) id|already has an active writer/;
-/** What codex says on stderr in every run, good ones too. */
-const NOTICE = /^(?:Reading (?:additional input|prompt) from stdin|WARNING: )/;
+/** What codex says on stderr in runs that end well, too. */
+const NOTICE = /^(?:Reading (?:additional input|prompt) from stdin|warning: )/i;
 const MAX_MESSAGE_CHARS = 500;
 const MAX_SEARCHED_CHARS = 4000;
 

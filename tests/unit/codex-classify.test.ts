@@ -121,7 +121,8 @@ describe('how a turn ended', () => {
 
   test('before the session, stderr says why', () => {
     const textTail =
-      'WARNING: proceeding\nReading additional input from stdin...\nNot inside a trusted directory\n';
+      'WARNING: proceeding\nwarning: Untrusted project-local configuration is disabled.\n' +
+      'Reading additional input from stdin...\nNot inside a trusted directory\n';
     const turn = report({ threadId: null, turnStarted: false, textTail });
     expect(classifyTurn(turn, BAD, NOW)).toMatchObject({
       kind: 'failed',
