@@ -103,8 +103,11 @@ export function parseMapping(source: string, firstLine = 1): ParsedMapping {
   return { ok: true, mapping: { document, values, fields, lineOf } };
 }
 
-/** The lexer is linear and keeps no tree: brackets that are open, and indicators on one line. */
-function isTooDeep(source: string): boolean {
+/**
+ * Whether YAML is nested deeper than the parser can be trusted with. The lexer is linear and keeps
+ * no tree: brackets that are open, and indicators on one line.
+ */
+export function isTooDeep(source: string): boolean {
   let brackets = 0;
   let indicators = 0;
   let isContent = false;
