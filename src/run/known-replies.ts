@@ -1,63 +1,86 @@
+import { readdirSync } from 'node:fs';
 import { readTurnReport } from '../codex/turn-report.ts';
+import { systemErrorCode } from '../errors.ts';
+import { withShown } from '../runner/known-replies.ts';
 import type { KnownReply } from '../runner/order.ts';
 import type { RunRecord, TurnRecord } from '../runs/record.ts';
-import type { RunStore } from '../runs/store.ts';
+import type { RunStore, StoredRun } from '../runs/store.ts';
 import type { Queue } from '../tickets/queue.ts';
 import { listReplies } from '../tickets/replies.ts';
 import { USER_AGENT } from '../tickets/ticket.ts';
+import { recentRuns } from './recent-runs.ts';
 
-/** Runs of a workspace that are searched for answers; older ones were acted upon long ago. */
-const SEARCHED_RUNS = 50;
+/** Whether a turn began stands at the beginning of its log. */
+const SEARCHED_BYTES = 1024 ** 2;
+const ENDING = '.replies';
 
 /**
  * The answers of people in a workspace, and which threads have seen each. All of it is in the
  * files: a turn's record names the replies of its prompt, and its log tells whether the prompt
- * arrived. So no death at any moment loses an answer or shows it twice to one thread.
+ * arrived. So no death at any moment loses an answer or shows it twice to one thread. Of runs that
+ * many others have followed, answers are no longer looked for.
  */
 export async function collectReplies(
   store: RunStore,
   workspace: string,
   queue: Queue,
-): Promise<KnownReply[]> {
-  const records = store
-    .list({ limit: SEARCHED_RUNS })
-    .filter((record) => record.workspace === workspace)
-    .toReversed();
-  const shown = await readShown(records);
-  return records.flatMap((record) => {
-    const directory = store.find(record.run_id)?.files.replies;
-    const replies = directory === undefined ? [] : listReplies(directory);
-    return replies.map(({ name: file, text }) => {
-      const name = `${record.run_id}/${file}`;
-      return { name, ticket: ticketOf(record, queue), text, shownIn: shown.get(name) ?? [] };
-    });
-  });
+): Promise<readonly KnownReply[]> {
+  const oldest = oldestAnswered(store.directory);
+  if (oldest === undefined) return [];
+  const runs: StoredRun[] = [];
+  for (const run of recentRuns(store, workspace)) {
+    if (run.files.base < oldest) break;
+    runs.push(run);
+  }
+  let replies: readonly KnownReply[] = [];
+  for (const { files, record } of runs.toReversed()) {
+    for (const turn of record.turns) {
+      const shown = await arrivedTurn(record, turn);
+      if (shown !== null) replies = withShown(replies, shown);
+    }
+    const ticket = ticketOf(record, queue);
+    const own = listReplies(files.replies).map(({ name, text }) => ({
+      name: `${record.run_id}/${name}`,
+      ticket,
+      text,
+      shownIn: [],
+    }));
+    replies = [...replies, ...own];
+  }
+  return replies;
 }
 
-/** Null for a gate: its answer is for whoever works next. */
-function ticketOf({ question }: RunRecord, queue: Queue): string | null {
+/** A look at names, which spares most launches the reading of records. */
+function oldestAnswered(directory: string): string | undefined {
+  return readdirSync(directory)
+    .filter((name) => name.endsWith(ENDING))
+    .map((name) => name.slice(0, -ENDING.length))
+    .sort()[0];
+}
+
+/** Null for a gate: its answer is for whichever ticket works next. */
+function ticketOf({ question }: StoredRun['record'], queue: Queue): string | null {
   const ticket = question?.ticket ?? null;
   const entry = queue.entries.find(({ fileName }) => fileName === ticket);
   const isGate = entry?.kind === 'ticket' && entry.ticket.agent === USER_AGENT;
   return isGate ? null : ticket;
 }
 
-async function readShown(records: readonly RunRecord[]): Promise<Map<string, string[]>> {
-  const shown = new Map<string, string[]>();
-  for (const record of records) {
-    for (const turn of record.turns) {
-      if (turn.replies === undefined || turn.replies.length === 0) continue;
-      const thread = await threadThatSaw(record, turn);
-      if (thread === null) continue;
-      for (const name of turn.replies) shown.set(name, [...(shown.get(name) ?? []), thread]);
-    }
+/** The turn with its thread, when its prompt carried replies and the agent began it. */
+async function arrivedTurn(
+  { log_path }: RunRecord,
+  turn: TurnRecord,
+): Promise<Pick<TurnRecord, 'ticket' | 'thread_id' | 'replies'> | null> {
+  const { ticket, replies, log_start, log_end } = turn;
+  if (replies === undefined || replies.length === 0) return null;
+  const end = Math.min(log_end ?? Infinity, log_start + SEARCHED_BYTES);
+  try {
+    const report = await readTurnReport(log_path, log_start, end);
+    if (!report.turnStarted) return null;
+    return { ticket, replies, thread_id: report.threadId ?? turn.thread_id };
+  } catch (error) {
+    // Somebody has removed the log: rather show an answer twice than never.
+    if (systemErrorCode(error) === 'ENOENT') return null;
+    throw error;
   }
-  return shown;
-}
-
-/** Null when the agent never began its turn: its prompt may not have been read. */
-async function threadThatSaw(record: RunRecord, turn: TurnRecord): Promise<string | null> {
-  const end = turn.log_end ?? Number.MAX_SAFE_INTEGER;
-  const report = await readTurnReport(record.log_path, turn.log_start, end);
-  return report.turnStarted ? (report.threadId ?? turn.thread_id) : null;
 }

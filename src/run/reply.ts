@@ -1,22 +1,29 @@
-import { readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
 import type { Config } from '../config.ts';
 import { LooperError } from '../errors.ts';
 import type { Runs } from '../run.ts';
-import { writeFileAtomic } from '../runs/atomic-file.ts';
+import { isSameTicket } from '../runner/known-replies.ts';
 import { appendEvent } from '../runs/events-file.ts';
+import type { RunFiles } from '../runs/files.ts';
+import type { RunRecord } from '../runs/record.ts';
 import type { RunStore, StoredRun } from '../runs/store.ts';
-import { storeReply } from '../tickets/replies.ts';
-import { setDone, USER_AGENT } from '../tickets/ticket.ts';
 import { resolveTicketsDirectory } from '../tickets/directory.ts';
 import { loadQueue } from '../tickets/queue.ts';
+import { listReplies, storeReply } from '../tickets/replies.ts';
+import { readTicketFile, writeTicketFile } from '../tickets/ticket-file.ts';
+import { setDone, USER_AGENT } from '../tickets/ticket.ts';
 import type { RunAnswer } from './request.ts';
+
+/** An announcement shows the beginning of an answer. */
+const SHOWN_CHARS = 500;
 
 export interface Replies {
   /**
    * Stores a person's answer to the question with which a run ended, and starts the loop again.
-   * An answer to a gate (`agent: user`) opens it. The answer is on disk before anything else
-   * happens: when the start fails, the next run shows it.
+   * An answer to a gate (`agent: user`) opens it; one to a prompt run starts its prompt again, with
+   * question and answer. The answer is on disk before anything else happens: when the start fails,
+   * the next ticket run shows it, and the same answer sent again is not stored twice. Throws
+   * `NOT_WAITING` for a run that asks nothing.
    */
   reply(runId: string, text: string, requestId: string): Promise<RunAnswer>;
 }
@@ -30,26 +37,13 @@ export function createReplies(deps: {
   const { store, runs, runDefaults } = deps;
   return {
     reply: async (runId, text, requestId) => {
-      const run = store.find(runId);
-      if (run === null) throw new LooperError('NOT_FOUND', `there is no run "${runId}"`);
+      const run = requireWaiting(store, runId);
       const { record, files } = run;
-      if (record.outcome !== 'waiting' || record.question == null) {
-        throw new LooperError(
-          'NOT_WAITING',
-          `run ${runId} asks nothing (${record.outcome ?? record.status}); send POST /run to start one`,
-        );
-      }
-      const { name } = storeReply(files.replies, text);
-      appendEvent(files.events, {
-        type: 'reply',
-        at: new Date().toISOString(),
-        run_id: runId,
-        name,
-      });
-      await openGate(run, deps.ticketsDirectory);
+      keep(files, text);
+      if (record.mode === 'tickets') await openGate(record, deps.ticketsDirectory);
       return runs.trigger({
-        message: `An answer to run ${runId}: ${text.slice(0, 500)}`,
-        prompt: null,
+        message: `An answer to run ${runId}: ${text.slice(0, SHOWN_CHARS)}`,
+        prompt: record.mode === 'prompt' ? promptWithAnswer(run) : null,
         workspace: record.workspace,
         binary: null,
         delayMs: runDefaults.delayMs,
@@ -67,13 +61,57 @@ export function createReplies(deps: {
   };
 }
 
+function requireWaiting(store: RunStore, runId: string): StoredRun {
+  const run = store.find(runId);
+  if (run === null) throw new LooperError('NOT_FOUND', `there is no run "${runId}"`);
+  const { outcome, status, question } = run.record;
+  if (outcome === 'waiting' && question != null) return run;
+  throw new LooperError(
+    'NOT_WAITING',
+    `run ${runId} asks nothing (${outcome ?? status}); send POST /run to start one`,
+  );
+}
+
+/** A run asks once at most: the same words again are the same answer, sent again. */
+function keep(files: RunFiles, text: string): void {
+  if (listReplies(files.replies).at(-1)?.text === text) return;
+  const { name } = storeReply(files.replies, text);
+  const at = new Date().toISOString();
+  appendEvent(files.events, { type: 'reply', at, run_id: files.runId, name });
+}
+
 /** Marks the gate done that the question came from; any other ticket is its agent's to finish. */
-async function openGate({ record }: StoredRun, override: string | undefined): Promise<void> {
-  const found = resolveTicketsDirectory(record.workspace, override);
+async function openGate(
+  { workspace, question }: RunRecord,
+  override: string | undefined,
+): Promise<void> {
+  const asking = question?.ticket ?? null;
+  // A workspace that is gone is the trigger's to report.
+  if (asking === null || !existsSync(workspace)) return;
+  const found = resolveTicketsDirectory(workspace, override);
   if (found.kind === 'none') return;
-  const queue = await loadQueue({ directory: found.directory });
-  const entry = queue.entries.find(({ fileName }) => fileName === record.question?.ticket);
+  const { directory } = found;
+  const queue = await loadQueue({ directory });
+  const entry = queue.entries.find(({ fileName }) => isSameTicket(fileName, asking));
   if (entry?.kind !== 'ticket' || entry.ticket.agent !== USER_AGENT || entry.ticket.done) return;
-  const path = join(found.directory, basename(entry.fileName));
-  writeFileAtomic(path, setDone(readFileSync(path, 'utf8'), true));
+  const file = readTicketFile(directory, entry.fileName);
+  if (file.kind !== 'text') return;
+  writeTicketFile(directory, entry.fileName, setDone(file.text, true), file.state);
+}
+
+/** A prompt run has no ticket that would carry the answer into a next turn. */
+function promptWithAnswer({ files, record }: StoredRun): string {
+  const { question, turns } = record;
+  const answers = listReplies(files.replies).map(({ text }) => text.trim());
+  const said = turns.at(-1)?.final_message ?? '';
+  return [
+    readFileSync(files.prompt(1), 'utf8').trimEnd(),
+    `You have worked on this before and asked a person: ${question?.title ?? ''}`,
+    question?.text ?? '',
+    said === '' ? '' : `Your last message was:\n\n${said}`,
+    `The person answers:\n\n${answers.join('\n\n')}`,
+    'Look at what is there before you go on.',
+  ]
+    .filter((part) => part.trim() !== '')
+    .join('\n\n');
 }

@@ -1,3 +1,14 @@
+import type { Config } from '../config.ts';
+import { LooperError } from '../errors.ts';
+import type { Repository } from '../git/repository.ts';
+import { keepCarried, type CarriedTicket } from '../runner/carry.ts';
+import { composeTurn } from '../runner/compose-turn.ts';
+import { dirtyNow } from '../runner/current-ticket.ts';
+import type { LoopOrder, TurnPlan } from '../runner/order.ts';
+import { openGit, readWorkFingerprint } from '../runner/progress.ts';
+import { selectTicket } from '../runner/select-ticket.ts';
+import type { RunStore } from '../runs/store.ts';
+import { resolveTicketsDirectory } from '../tickets/directory.ts';
 import {
   createQueueCache,
   firstOpen,
@@ -5,21 +16,10 @@ import {
   type Queue,
   type QueueEntry,
 } from '../tickets/queue.ts';
-import { commitTicket } from '../git/commit.ts';
-import { readDirty } from '../git/dirty.ts';
-import { GitError } from '../git/git-error.ts';
-import type { DirtyPaths, Repository } from '../git/repository.ts';
-import { LooperError } from '../errors.ts';
-import type { Config } from '../config.ts';
-import { dropCarry, readCarry, type Carry } from '../runner/carry.ts';
-import { composeTurn, selectTicket } from '../runner/compose-turn.ts';
-import type { LoopOrder, TurnPlan } from '../runner/order.ts';
-import { openGit, readWorkFingerprint } from '../runner/progress.ts';
-import type { RunStore } from '../runs/store.ts';
-import { hasOpenQuestion } from '../runs/store.ts';
-import { resolveTicketsDirectory } from '../tickets/directory.ts';
 import { startState } from '../tickets/steps.ts';
+import { takeCarriedOver } from './carried-over.ts';
 import { collectReplies } from './known-replies.ts';
+import { findUnanswered } from './unanswered.ts';
 
 /** The tickets of a workspace in which at least one is not done. */
 export interface TicketWork {
@@ -74,45 +74,51 @@ export interface PreparedTickets {
 
 /**
  * The first turn of a ticket loop, and the state of the work before it. Picks up what an earlier
- * run left: the thread of an unfinished ticket, and the commit of a finished one.
+ * run left: the thread of an unfinished ticket, the commit of a finished one, answers and questions.
  */
 export async function prepareTickets(options: PrepareOptions): Promise<PreparedTickets> {
   const { workspace, runId, repository, scratch, config, store } = options;
-  const { queue, entry, directory, isCarPack } = await currentWork(options);
-  const warnings = openQuestionWarnings(store, workspace);
-  const carry = await settleCarry(options, queue, entry, warnings);
-  const commit = config.codex.commit;
-  const replies = await collectReplies(store, workspace, queue);
-  const state = startState(entry.fileName, carry?.thread_id ?? null);
-  const before = carry === null ? await dirtyNow(options, warnings) : carry.before;
-  const loop = { ticketsDirectory: directory, isCarPack, commit, repository };
+  const { queue, entry, directory: ticketsDirectory, isCarPack } = await currentWork(options);
+  const { commit, sandbox, network: hasNetwork } = config.codex;
+  const git = openGit(repository, scratch);
+  const over = await takeCarriedOver({ ...options, queue, entry, policy: commit, git });
+  const warnings = [...over.warnings, ...(await findUnanswered(store, workspace))];
+  const warn = (sentence: string): void => {
+    warnings.push(sentence);
+  };
+  const id = entry.kind === 'ticket' ? entry.ticket.id : entry.fileName;
+  const work = { workspace, repository, scratch, ticketsDirectory, ticketFile: entry.fileName };
+  const [replies, before, fingerprint] = await Promise.all([
+    collectReplies(store, workspace, queue),
+    over.ticket === null ? dirtyNow(git, id, { commit }, { warn }) : over.ticket.before,
+    readWorkFingerprint(work),
+  ]);
+  const ticket = begunTicket(entry, runId, over.ticket, before);
+  const loop = { ticketsDirectory, isCarPack, commit, repository };
   const composed = composeTurn({
     runId,
     workspace,
-    sandbox: config.codex.sandbox,
-    hasNetwork: config.codex.network,
+    sandbox,
+    hasNetwork,
     limits: config.limits,
     loop,
     replies,
     queue,
-    state,
-    prompt: carry === null ? 'first' : carry.thread_id === null ? 'again' : 'continue',
+    state: startState(entry.fileName, ticket.thread_id),
+    prompt: ticket.thread_id !== null ? 'continue' : ticket.worked ? 'again' : 'first',
     entry,
     warnings,
-    previousOutput: carry?.final_message ?? null,
+    previousOutput: ticket.final_message,
+    previousTicket: null,
     uncommitted: [],
   });
-  const fingerprint = await readWorkFingerprint({
-    workspace,
-    repository,
-    scratch,
-    ticketsDirectory: directory,
-    ticketFile: entry.fileName,
-  });
+  if (composed === null) throw changedMeanwhile(entry);
+  // Before the agent starts: should the runner die in this turn, the next run goes on here.
+  keepCarried(store.directory, workspace, ticket);
   return {
     prompt: composed.prompt,
     firstTurn: composed.plan,
-    loop: { ...loop, before, fingerprint, replies, warnings },
+    loop: { ...loop, ticket, fingerprint, replies, commits: over.commits, warnings },
   };
 }
 
@@ -129,54 +135,22 @@ async function currentWork({ work, workspace, config }: PrepareOptions): Promise
   return current;
 }
 
-/**
- * What an earlier run carries over for this ticket. Where it was about another ticket that is done
- * by now, its runner died between the work and the commit: the commit is made up for first.
- */
-async function settleCarry(
-  { workspace, runId, repository, scratch, config }: PrepareOptions,
-  queue: Queue,
+function begunTicket(
   entry: QueueEntry,
-  warnings: string[],
-): Promise<Carry | null> {
-  const { directory: logDirectory } = config.logs;
-  const carry = readCarry(logDirectory, workspace);
-  if (carry === null || carry.ticket === entry.fileName) return carry;
-  const carried = queue.entries.find(({ fileName }) => fileName === carry.ticket);
-  const isDone = carried?.kind === 'ticket' && carried.ticket.done;
-  const git = openGit(repository, scratch);
-  if (isDone && config.codex.commit === 'looper' && git !== null && carry.before !== null) {
-    const { id, title, before } = carry;
-    const ticketPath = `${queue.directory}/${carry.ticket}`;
-    const result = await commitTicket(git, { before, title, id, runId, ticketPath });
-    if (result.kind === 'failed') {
-      warnings.push(`${id} of an earlier run could not be committed: ${result.message}`);
-    }
-  }
-  dropCarry(logDirectory, workspace);
-  return null;
+  runId: string,
+  known: CarriedTicket | null,
+  before: CarriedTicket['before'],
+): CarriedTicket {
+  if (entry.kind !== 'ticket') throw changedMeanwhile(entry);
+  const { fileName, id, title } = entry.ticket;
+  const now = { ticket: fileName, id, title, run_id: runId, turns: 0, before };
+  const nothing = { worked: false, thread_id: null, usage: null, final_message: null };
+  return known === null ? { ...nothing, ...now } : { ...known, ...now };
 }
 
-function openQuestionWarnings(store: RunStore, workspace: string): string[] {
-  const latest = store.list({ limit: 10 }).find((record) => record.workspace === workspace);
-  const run = latest === undefined ? null : store.find(latest.run_id);
-  if (run === null || !hasOpenQuestion(run)) return [];
-  return [
-    `The question "${run.record.question?.title}" of run ${run.record.run_id} was not answered.`,
-  ];
-}
-
-async function dirtyNow(
-  { repository, scratch }: PrepareOptions,
-  warnings: string[],
-): Promise<DirtyPaths | null> {
-  const git = openGit(repository, scratch);
-  if (git === null) return null;
-  try {
-    return await readDirty(git);
-  } catch (error) {
-    if (!(error instanceof GitError)) throw error;
-    warnings.push(`Nothing will be committed: ${error.message}`);
-    return null;
-  }
+function changedMeanwhile({ fileName }: QueueEntry): LooperError {
+  return new LooperError(
+    'TICKETS_UNREADABLE',
+    `${fileName} changed while it was being read, so nothing was started. Trigger again.`,
+  );
 }

@@ -1,19 +1,18 @@
-import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import type { CommitPolicy } from '../tickets/instructions.ts';
 import { readTicketContext, readWorkspaceDocuments } from '../tickets/context.ts';
+import type { CommitPolicy } from '../tickets/instructions.ts';
 import { outboxPath } from '../tickets/outbox.ts';
 import { buildPrompt, type NamedText } from '../tickets/prompt.ts';
-import { firstOpen, nextNumber, type Queue, type QueueEntry } from '../tickets/queue.ts';
+import { nextNumber, type Queue, type QueueEntry } from '../tickets/queue.ts';
 import {
   MAX_COMMIT_REQUESTS,
   MAX_REPAIRS,
   type LoopState,
   type PromptKind,
-  type Selection,
 } from '../tickets/steps.ts';
-import { CODEX_AGENT, USER_AGENT, type Problem } from '../tickets/ticket.ts';
 import { printable } from '../tickets/text.ts';
+import { readTicketFile } from '../tickets/ticket-file.ts';
+import { repliesFor } from './known-replies.ts';
 import type { KnownReply, LoopOrder, RunLimits, TurnPlan } from './order.ts';
 
 /** All that a turn's prompt is made of, beside the files of the workspace. */
@@ -32,6 +31,8 @@ export interface TurnFacts {
   readonly warnings: readonly string[];
   /** The final message of the ticket's last turn. */
   readonly previousOutput: string | null;
+  /** The ticket before it in this run, with its final message. */
+  readonly previousTicket: { readonly id: string; readonly text: string } | null;
   readonly uncommitted: readonly string[];
 }
 
@@ -40,13 +41,16 @@ export interface ComposedTurn {
   readonly prompt: string;
 }
 
-/** The next turn's prompt and what to execute it with. Reads the ticket and its context now. */
-export function composeTurn(facts: TurnFacts): ComposedTurn {
+/**
+ * The next turn's prompt and what to execute it with. Reads the ticket and its context now; null
+ * when the ticket's file is no longer what the queue has seen.
+ */
+export function composeTurn(facts: TurnFacts): ComposedTurn | null {
   const { entry, state, workspace, loop } = facts;
+  const file = readTicketFile(loop.ticketsDirectory, entry.fileName);
+  if (file.kind === 'gone' || (file.kind === 'bad' && facts.prompt !== 'repair')) return null;
   const ticket = entry.kind === 'ticket' ? entry.ticket : null;
-  const context = readTicketContext(workspace, ticket?.context ?? []);
-  const documents = readWorkspaceDocuments(workspace, loop);
-  const replies = repliesFor(facts);
+  const replies = repliesFor(facts.replies, entry.fileName, state.threadId);
   const base = {
     runId: facts.runId,
     workspace,
@@ -66,19 +70,24 @@ export function composeTurn(facts: TurnFacts): ComposedTurn {
       ofTicket: state.ticketTurns + 1,
       maxOfTicket: facts.limits.maxTurnsPerTicket,
     },
-    warnings: [...facts.warnings, ...context.warnings, ...documents.warnings],
+    warnings: facts.warnings,
     replies: replies.map(({ name, text }) => ({ name, text })),
   };
-  const opening = (kind: 'first' | 'fresh') =>
-    buildPrompt({
+  const opening = (kind: 'first' | 'fresh'): string => {
+    const context = readTicketContext(workspace, ticket?.context ?? []);
+    const documents = readWorkspaceDocuments(workspace, loop);
+    return buildPrompt({
       ...base,
       kind,
-      ticketText: readFileSync(join(loop.ticketsDirectory, entry.fileName), 'utf8'),
+      warnings: [...facts.warnings, ...context.warnings, ...documents.warnings],
+      ticketText: file.kind === 'text' ? file.text : '',
       context: context.files.map(named),
       documents: documents.documents.map(named),
+      previousTicket: facts.previousTicket,
       previousOutput: facts.previousOutput,
       nextNumber: nextNumber(facts.queue),
     });
+  };
   return {
     plan: {
       ticket: relative(workspace, join(loop.ticketsDirectory, entry.fileName)),
@@ -117,48 +126,6 @@ export function composeTurn(facts: TurnFacts): ComposedTurn {
     }
     return facts.prompt satisfies never;
   }
-}
-
-/** Whose turn it is, and whether an agent turn can move it. */
-export function selectTicket(queue: Queue, workspace: string): Selection {
-  const entry = firstOpen(queue);
-  if (entry === null) return { kind: 'none' };
-  const file = printable(entry.fileName);
-  const blocked = (title: string, text: string): Selection => ({
-    kind: 'blocked',
-    question: { ticket: entry.fileName, title, text, asked_at: new Date().toISOString() },
-  });
-  if (entry.kind === 'bad') {
-    return blocked(`${file} cannot be read as a ticket`, describeProblems(entry.problems));
-  }
-  const { agent, title, goal, context } = entry.ticket;
-  if (agent === USER_AGENT) {
-    return blocked(`${file} waits for a person: ${title}`, goal ?? 'Set it to done to go on.');
-  }
-  if (agent !== CODEX_AGENT) {
-    return blocked(`${file} asks for the agent "${agent}"`, `Looper runs "codex" and "user" only.`);
-  }
-  const { problems } = readTicketContext(workspace, context);
-  if (problems.length > 0) return blocked(`${file} needs a file`, describeProblems(problems));
-  return { kind: 'ticket', ticket: entry.fileName };
-}
-
-export function describeProblems(problems: readonly Problem[]): string {
-  return problems
-    .map(
-      ({ line, message, instead }) =>
-        `${line === null ? '' : `line ${line}: `}${message}; instead: ${instead}`,
-    )
-    .join('\n');
-}
-
-/** Answers about this ticket that its thread has not seen; a new thread has seen none. */
-function repliesFor({ replies, entry, state }: TurnFacts): KnownReply[] {
-  return replies.filter((reply) => {
-    if (reply.ticket === null) return reply.shownIn.length === 0;
-    if (reply.ticket !== entry.fileName) return false;
-    return state.threadId === null || !reply.shownIn.includes(state.threadId);
-  });
 }
 
 function policyOf({ commit, repository }: TurnFacts['loop']): CommitPolicy {

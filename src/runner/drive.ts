@@ -11,7 +11,6 @@ import type { TurnExit } from './turn.ts';
 
 /** What the first turn came to, and what is needed to judge it. Loaded while it runs. */
 export interface Drive {
-  readonly messages: Messages;
   finish(turn: TurnRecord, exit: TurnExit): Promise<RunEnd>;
 }
 
@@ -20,11 +19,15 @@ export function createDrive(context: TurnContext): Drive {
   const messages = createMessages(context.writer);
   context.onLook = () => messages.look();
   return {
-    messages,
-    finish: (turn, exit) =>
-      context.order.loop === null
-        ? finishPrompt(context, messages, turn, exit)
-        : driveLoop(context, context.order.loop, messages, turn, exit),
+    finish: async (turn, exit) => {
+      const { loop } = context.order;
+      const end =
+        loop === null
+          ? await finishPrompt(context, messages, turn, exit)
+          : await driveLoop(context, loop, messages, { turn, exit });
+      messages.close();
+      return end;
+    },
   };
 }
 
@@ -38,7 +41,10 @@ async function finishPrompt(
   const verdict = await createJudge(context.writer.files.log).judge(turn, exit);
   const question = await messages.settle(null);
   recordTurnEnd(context, verdict);
-  const warnings = verdict.warning === null ? [] : [verdict.warning];
+  const warnings = [...verdict.warnings];
+  if (exit.survivors.length > 0) {
+    warnings.push(`Processes of the turn survived SIGKILL: pids ${exit.survivors.join(', ')}.`);
+  }
   return endRun(context, {
     ...promptEnd(verdict, question),
     question,

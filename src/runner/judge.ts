@@ -1,23 +1,25 @@
 import { classifyTurn, type TurnVerdict } from '../codex/classify.ts';
-import { readTurnReport, type TurnReport } from '../codex/turn-report.ts';
+import { isPlainName } from '../codex/command.ts';
+import { readTurnReport } from '../codex/turn-report.ts';
 import type { TurnOutcome, TurnRecord, Usage } from '../runs/record.ts';
 import type { TurnExit } from './turn.ts';
+import { subtractUsage } from './usage.ts';
 
 const MAX_FINAL_MESSAGE_CHARS = 8_000;
-const NO_USAGE: Usage = {
-  input_tokens: 0,
-  cached_input_tokens: 0,
-  output_tokens: 0,
-  reasoning_output_tokens: 0,
-};
+/** Codex names the end of a limit to the minute, rounded down. */
+const RESET_ROUNDING_MS = 60_000;
 
 export interface Verdict {
   /** `finished` stands for a turn that completed; whether its ticket is done is another question. */
   readonly outcome: TurnOutcome;
   readonly message: string;
+  /** ISO 8601 UTC; by then the limit has ended. */
   readonly resetsAt: string | null;
-  readonly warning: string | null;
-  readonly report: TurnReport;
+  readonly warnings: readonly string[];
+  /** Codex has begun the turn: its prompt has arrived. */
+  readonly turnStarted: boolean;
+  /** What the turn's thread has used since it began, as far as codex said. */
+  readonly threadUsage: Usage | null;
 }
 
 /** Judges the turns of one run; remembers each thread's tokens, for codex counts them per thread. */
@@ -26,31 +28,51 @@ export interface Judge {
   judge(turn: TurnRecord, exit: TurnExit): Promise<Verdict>;
 }
 
-/** `earlier`: turns of earlier runs whose threads may be continued, oldest first. */
-export function createJudge(logPath: string): Judge {
-  const spent = new Map<string, Usage>();
+/** `carried`: the thread of an earlier run that this one goes on with, and what it has used. */
+export function createJudge(
+  logPath: string,
+  carried?: { readonly thread_id: string | null; readonly usage: Usage | null },
+): Judge {
+  const used = new Map<string, Usage>();
+  if (carried?.thread_id != null && carried.usage !== null) {
+    used.set(carried.thread_id, carried.usage);
+  }
   return {
     judge: async (turn, exit) => {
       const report = await readTurnReport(logPath, turn.log_start, turn.log_end ?? turn.log_start);
       const verdict = classifyTurn(report, exit);
-      turn.thread_id = report.threadId ?? turn.thread_id;
+      const warnings =
+        verdict.warning === undefined ? [] : [`A turn ended oddly: ${verdict.warning}.`];
+      turn.thread_id = threadOf(turn.thread_id, report.threadId, warnings);
       turn.final_message = report.finalMessage?.slice(0, MAX_FINAL_MESSAGE_CHARS) ?? null;
-      if (report.usage !== null && turn.thread_id !== null) {
-        turn.usage = subtract(report.usage, spent.get(turn.thread_id) ?? NO_USAGE);
-        spent.set(turn.thread_id, report.usage);
+      if (report.usage !== null) {
+        turn.usage = subtractUsage(report.usage, used.get(turn.thread_id ?? '') ?? null);
+        if (turn.thread_id !== null) used.set(turn.thread_id, report.usage);
       }
-      const outcome = outcomeOf(exit, verdict);
-      turn.outcome = outcome;
+      turn.outcome = outcomeOf(exit, verdict);
       return {
-        outcome,
-        message:
-          outcome === 'finished' || exit.ending === 'exited' ? verdict.message : endedBy(exit),
-        resetsAt: verdict.resetsAt,
-        warning: verdict.warning ?? null,
-        report,
+        outcome: turn.outcome,
+        message: exit.ending === 'exited' ? verdict.message : ENDED_BY[exit.ending],
+        resetsAt: verdict.resetsAt === null ? null : later(verdict.resetsAt),
+        warnings,
+        turnStarted: report.turnStarted,
+        threadUsage: used.get(turn.thread_id ?? '') ?? null,
       };
     },
   };
+}
+
+/** The thread that a turn worked in; null when it cannot be resumed. */
+function threadOf(asked: string | null, found: string | null, warnings: string[]): string | null {
+  if (found === null || found === asked) return asked;
+  if (!isPlainName(found)) {
+    warnings.push('Codex named a thread that no command line can name; the next turn begins anew.');
+    return null;
+  }
+  if (asked !== null) {
+    warnings.push(`Codex went on in the thread ${found} when asked to resume ${asked}.`);
+  }
+  return found;
 }
 
 function outcomeOf(exit: TurnExit, verdict: TurnVerdict): TurnOutcome {
@@ -70,36 +92,16 @@ function outcomeOf(exit: TurnExit, verdict: TurnVerdict): TurnOutcome {
   return exit.ending satisfies never;
 }
 
-function endedBy(exit: TurnExit): string {
-  const sentences = {
-    stopped: 'The turn was stopped.',
-    timed_out: 'The turn took longer than LOOPER_TURN_TIMEOUT_SECONDS and was ended.',
-    run_timed_out: 'The run took longer than LOOPER_RUN_TIMEOUT_SECONDS and was ended.',
-    stalled: 'The agent printed nothing for LOOPER_STALL_SECONDS and was ended.',
-    log_limit: 'The run log outgrew LOOPER_MAX_LOG_BYTES and the agent was ended.',
-    exited: '',
-  } as const;
-  return sentences[exit.ending];
-}
+export const RUN_TIMED_OUT = 'The run took longer than LOOPER_RUN_TIMEOUT_SECONDS and was ended.';
 
-export function addUsage(a: Usage, b: Usage | null): Usage {
-  if (b === null) return a;
-  return combine(a, b, (x, y) => x + y);
-}
+const ENDED_BY = {
+  stopped: 'The turn was stopped.',
+  timed_out: 'The turn took longer than LOOPER_TURN_TIMEOUT_SECONDS and was ended.',
+  run_timed_out: RUN_TIMED_OUT,
+  stalled: 'The agent printed nothing for LOOPER_STALL_SECONDS and was ended.',
+  log_limit: 'The run log outgrew LOOPER_MAX_LOG_BYTES and the agent was ended.',
+} as const;
 
-/** A thread that codex compacted may report less than before; then its figure stands as it is. */
-function subtract(total: Usage, before: Usage): Usage {
-  const isLess = total.input_tokens < before.input_tokens;
-  return isLess ? total : combine(total, before, (x, y) => Math.max(0, x - y));
+function later(resetsAt: string): string {
+  return new Date(Date.parse(resetsAt) + RESET_ROUNDING_MS).toISOString();
 }
-
-function combine(a: Usage, b: Usage, of: (x: number, y: number) => number): Usage {
-  return {
-    input_tokens: of(a.input_tokens, b.input_tokens),
-    cached_input_tokens: of(a.cached_input_tokens, b.cached_input_tokens),
-    output_tokens: of(a.output_tokens, b.output_tokens),
-    reasoning_output_tokens: of(a.reasoning_output_tokens, b.reasoning_output_tokens),
-  };
-}
-
-export { NO_USAGE };

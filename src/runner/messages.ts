@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.ts';
 import type { RunQuestion } from '../runs/record.ts';
-import { takeMessage } from '../tickets/outbox.ts';
+import { removeOutbox, takeMessage } from '../tickets/outbox.ts';
 import type { RunWriter } from './run-writer.ts';
 
 /** Often enough for a person, far too seldom to be felt. */
@@ -15,6 +15,8 @@ export interface Messages {
    * one. `ticket` is whom it concerns.
    */
   settle(ticket: string | null): Promise<RunQuestion | null>;
+  /** The run is over: removes its outbox, unless something was left in it. */
+  close(): void;
 }
 
 export function createMessages(writer: RunWriter): Messages {
@@ -41,7 +43,12 @@ export function createMessages(writer: RunWriter): Messages {
     const title = taken.message.title ?? firstLine(text);
     const details = { number, title, text, warnings: taken.message.warnings };
     writer.event(mode === 'pause' ? 'question' : 'message', details);
-    if (mode === 'pause') question = { title, text, asked_at: taken.message.taken_at };
+    if (mode !== 'pause') return true;
+    // A turn that asks twice has one question for the person: both.
+    question =
+      question === null
+        ? { title, text, asked_at: taken.message.taken_at }
+        : { ...question, text: `${question.text}\n\n${title}\n${text}` };
     return true;
   };
   /** A full disk or a folder that is in the way costs the message's delivery, never the run. */
@@ -66,6 +73,13 @@ export function createMessages(writer: RunWriter): Messages {
       const asked = question;
       question = null;
       return asked === null ? null : { ...asked, ticket };
+    },
+    close: () => {
+      try {
+        removeOutbox(record.workspace, record.run_id);
+      } catch (error) {
+        writer.event('warning', { message: `The outbox was not removed: ${messageOf(error)}` });
+      }
     },
   };
 }

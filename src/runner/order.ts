@@ -1,6 +1,7 @@
-import type { DirtyPaths, Repository } from '../git/repository.ts';
+import type { Repository } from '../git/repository.ts';
 import type { AgentCommandOptions } from '../codex/command.ts';
 import type { RunRecord } from '../runs/record.ts';
+import type { CarriedTicket } from './carry.ts';
 
 /** What the daemon tells a waiting runner, as one JSON line through its gate. */
 export interface RunOrder {
@@ -58,11 +59,13 @@ export interface LoopOrder {
   readonly commit: 'looper' | 'agent' | 'off';
   /** Null: no repository, or nothing is to be committed and nothing to be compared. */
   readonly repository: Repository | null;
-  /** What was dirty when the first ticket began, maybe in an earlier run. */
-  readonly before: DirtyPaths | null;
+  /** The first ticket as it stands, maybe begun in an earlier run. */
+  readonly ticket: CarriedTicket;
   /** Tickets and work tree before the first turn; null where that cannot be told. */
   readonly fingerprint: string | null;
   readonly replies: readonly KnownReply[];
+  /** Made at the launch for tickets that an earlier run had finished. */
+  readonly commits: readonly string[];
   readonly warnings: readonly string[];
 }
 
@@ -70,6 +73,7 @@ export interface LoopOrder {
 export interface KnownReply {
   /** `<run id>/<file name>`, as a turn's record names it. */
   readonly name: string;
+  /** File name of the ticket it is for; null: for whichever works next. */
   readonly ticket: string | null;
   readonly text: string;
   /** Threads that have seen it. */

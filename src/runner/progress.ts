@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemErrorCode } from '../errors.ts';
 import { fingerprint } from '../git/fingerprint.ts';
 import { createGit, type Git } from '../git/safe-git.ts';
 import type { Repository } from '../git/repository.ts';
+import { readRegularFile } from '../tickets/files.ts';
+import { MAX_TICKET_BYTES } from '../tickets/ticket-file.ts';
 
 const GIT_TIMEOUT_MS = 30_000;
 
@@ -30,6 +32,35 @@ export async function readWorkFingerprint(work: Work): Promise<string | null> {
   return hash.digest('hex');
 }
 
+/** Compares the work from turn to turn, and over the whole run. */
+export interface Progress {
+  /** Compares with the present from now on: another ticket begins. */
+  reset(ticketFile: string): Promise<void>;
+  /** Whether anything changed since the last look or reset; null: nobody can tell. */
+  look(ticketFile: string | null): Promise<boolean | null>;
+  /** Whether any look saw a change; null: none did, and one could not tell. */
+  hasChanged(): boolean | null;
+}
+
+/** `before` is the fingerprint to start from. */
+export function createProgress(work: Omit<Work, 'ticketFile'>, before: string | null): Progress {
+  let fingerprint = before;
+  let changed: boolean | null = false;
+  return {
+    reset: async (ticketFile) => {
+      fingerprint = await readWorkFingerprint({ ...work, ticketFile });
+    },
+    look: async (ticketFile) => {
+      const earlier = fingerprint;
+      fingerprint = await readWorkFingerprint({ ...work, ticketFile });
+      const isChange = earlier === null || fingerprint === null ? null : earlier !== fingerprint;
+      if (changed !== true && isChange !== false) changed = isChange;
+      return isChange;
+    },
+    hasChanged: () => changed,
+  };
+}
+
 export function openGit(repository: Repository | null, scratch: string): Git | null {
   return repository === null ? null : createGit(repository, { timeoutMs: GIT_TIMEOUT_MS, scratch });
 }
@@ -39,21 +70,27 @@ function addTickets(
   directory: string,
   ticketFile: string | null,
 ): void {
-  for (const name of readdirSync(directory).sort()) {
-    const stat = statSync(join(directory, name), { throwIfNoEntry: false });
+  for (const name of namesIn(directory)) {
+    const path = join(directory, name);
+    const stat = lstatSync(path, { throwIfNoEntry: false });
     if (stat === undefined || !stat.isFile()) continue;
-    const time = name === ticketFile ? '' : `${stat.mtimeMs}`;
-    hash.update(JSON.stringify([name, stat.size, time]));
-    if (name === ticketFile) hash.update(contentOf(join(directory, name)));
+    const isOwn = name === ticketFile;
+    hash.update(JSON.stringify([name, stat.size, isOwn ? contentOf(path) : stat.mtimeMs]));
   }
 }
 
-/** Tickets are at most 1 MiB for Looper; what grew beyond that is told by its size. */
-function contentOf(path: string): Buffer {
+/** None where the agent has removed the folder, which is a change like any other. */
+function namesIn(directory: string): string[] {
   try {
-    return statSync(path).size > 1024 ** 2 ? Buffer.alloc(0) : readFileSync(path);
+    return readdirSync(directory).sort();
   } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return Buffer.alloc(0);
-    throw error;
+    if (systemErrorCode(error) === undefined) throw error;
+    return [];
   }
+}
+
+/** Of what is longer than a ticket may be, the size has to do. */
+function contentOf(path: string): string {
+  const file = readRegularFile(path, MAX_TICKET_BYTES);
+  return file.kind === 'read' ? createHash('sha256').update(file.bytes).digest('hex') : file.kind;
 }

@@ -1,23 +1,26 @@
+import { basename } from 'node:path';
 import type { RunEnd } from '../runs/end-file.ts';
 import { returnCodeOf } from '../runs/log-file.ts';
 import type { Outcome, RunQuestion, RunSummary } from '../runs/record.ts';
 import type { TurnContext } from './execute-turn.ts';
-import { addUsage, NO_USAGE, type Verdict } from './judge.ts';
+import type { Verdict } from './judge.ts';
+import { addUsage, NO_USAGE } from './usage.ts';
 
 /** Puts a judged turn on record and tells those who follow. */
-export function recordTurnEnd({ writer }: TurnContext, verdict: Verdict): void {
+export function recordTurnEnd({ writer }: TurnContext, { message, warnings }: Verdict): void {
   const turn = writer.record.turns.at(-1);
   writer.save();
   writer.event('turn_ended', {
     turn: writer.record.turns.length,
     ticket: turn?.ticket ?? null,
     outcome: turn?.outcome ?? null,
-    message: verdict.message,
+    message,
     usage: turn?.usage ?? null,
   });
-  if (verdict.warning !== null) writer.event('warning', { message: verdict.warning });
+  for (const warning of warnings) writer.event('warning', { message: warning });
 }
 
+/** `facts`: what the turns' records do not say. */
 export function summarise(
   { writer: { record } }: TurnContext,
   facts: Partial<Omit<RunSummary, 'turns' | 'usage' | 'usage_by_ticket' | 'duration_seconds'>>,
@@ -41,6 +44,7 @@ export function summarise(
   };
 }
 
+/** The end of a run that had turns. One that waits always has a question, so that it can be answered. */
 export function endRun(
   { writer }: TurnContext,
   end: {
@@ -52,15 +56,21 @@ export function endRun(
     readonly changed: boolean | null;
   },
 ): RunEnd {
+  const { outcome, reason } = end;
   const last = writer.record.turns.at(-1);
+  const finished_at = new Date().toISOString();
+  const ticket = last?.ticket == null ? null : basename(last.ticket);
   return {
-    outcome: end.outcome,
-    reason: end.reason,
-    finished_at: new Date().toISOString(),
+    outcome,
+    reason,
+    finished_at,
     return_code:
       last === undefined ? null : returnCodeOf({ exitCode: last.exit_code, signal: last.signal }),
     resets_at: end.resetsAt,
-    question: end.question,
+    question:
+      outcome === 'waiting'
+        ? (end.question ?? { ticket, title: reason, text: '', asked_at: finished_at })
+        : null,
     summary: end.summary,
     changed: end.changed,
   };
