@@ -46,7 +46,8 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     log.debug(about, 'http.start');
     await next();
     const ms = Math.round(performance.now() - started);
-    const level = c.req.path === '/health' ? 'debug' : 'info';
+    // Dashboards and probes ask all the time; what changes something, or fails, is worth a line.
+    const level = c.req.method === 'GET' && c.res.ok ? 'debug' : 'info';
     log[level]({ ...about, status: c.res.status, ms }, 'http.end');
   });
   app.use(createGuard(config.http));
