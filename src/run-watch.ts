@@ -18,6 +18,9 @@ const HURRIED_LOOK_MS = 2;
 const RUNNER_EXTRA_MS = 5_000;
 const LOCK_WAIT_MS = 2_000;
 const SWEEP_GRACE_MS = 2_000;
+/** A run that could not be closed is tried again after this; doubles up to the last. */
+const FIRST_RETRY_MS = 1_000;
+const LAST_RETRY_MS = 60_000;
 
 export interface StoppedRun {
   readonly record: RunRecord;
@@ -38,8 +41,11 @@ export interface RunWatch {
   follow(run: StoredRun): void;
   /** Ends the active run and waits until its tree is gone; null when nothing runs. */
   stop(reason: StopReason): Promise<StoppedRun | null>;
-  /** Closes a run whose runner never came to hold the lock, or died. */
-  close(run: StoredRun, end?: Partial<RunEnd>): Promise<RunRecord>;
+  /**
+   * Closes a run whose runner never came to hold the lock, or died: sweeps what it left, writes its
+   * end. Where that cannot be done now it is done later, so this never throws.
+   */
+  close(run: StoredRun, end?: Partial<RunEnd>): Promise<void>;
   /** Resolves when the active run has ended, or at once when nothing runs. */
   ended(): Promise<void>;
   /** Stops looking; the run goes on. */
@@ -70,7 +76,7 @@ export function createRunWatch(options: RunWatchOptions): RunWatch {
 
   const reread = (run: StoredRun): RunRecord => store.find(run.record.run_id)?.record ?? run.record;
 
-  const close = async (run: StoredRun, end: Partial<RunEnd> = {}): Promise<RunRecord> => {
+  const complete = async (run: StoredRun, end: Partial<RunEnd>): Promise<RunRecord> => {
     const lock = await acquireLock({
       directory: store.directory,
       lock: 'run',
@@ -105,16 +111,37 @@ export function createRunWatch(options: RunWatchOptions): RunWatch {
       else await delay(LOOK_MS, undefined, { signal: hurry }).catch(() => undefined);
       detached.signal.throwIfAborted();
     }
-    await settle(run);
+    await close(run, current?.run === run ? current.end : {});
   };
 
   /** Its runner is gone: takes over what that left undone, and tells whoever wants to know. */
-  const settle = async (run: StoredRun): Promise<void> => {
-    const end = current?.run === run ? current.end : {};
-    const record = store.isComplete(run) ? reread(run) : await close(run, end);
+  const settle = async (run: StoredRun, end: Partial<RunEnd>): Promise<void> => {
+    const record = store.isComplete(run) ? reread(run) : await complete(run, end);
     if (current?.run === run) current = null;
     log.info({ runId: record.run_id, outcome: record.outcome, reason: record.reason }, 'run.end');
     options.onEnd(record);
+  };
+
+  /**
+   * Never throws: what cannot be completed now is tried again. The lock of a runner that was killed
+   * while it spawned stays held until its child has executed the agent; then a newer run may have it.
+   */
+  const close = async (
+    run: StoredRun,
+    end: Partial<RunEnd> = {},
+    retryMs = FIRST_RETRY_MS,
+  ): Promise<void> => {
+    try {
+      await settle(run, end);
+    } catch (error) {
+      if (current?.run === run) current = null;
+      const { run_id: runId } = run.record;
+      log.error({ runId, reason: messageOf(error), retryMs }, 'run.close_failed');
+      void delay(retryMs, undefined, { signal: detached.signal, ref: false }).then(
+        () => close(run, end, Math.min(2 * retryMs, LAST_RETRY_MS)),
+        () => undefined,
+      );
+    }
   };
 
   const follow = (run: StoredRun): void => {
@@ -122,7 +149,7 @@ export function createRunWatch(options: RunWatchOptions): RunWatch {
     const done = watch(run, AbortSignal.any([hurry.signal, detached.signal])).catch(
       (error: unknown) => {
         if (detached.signal.aborted) return;
-        current = null;
+        if (current?.run === run) current = null;
         log.error({ runId: run.record.run_id, err: error }, 'run.watch_failed');
       },
     );
@@ -144,9 +171,7 @@ export function createRunWatch(options: RunWatchOptions): RunWatch {
           log.info({ runId: record.run_id }, 'run.adopted');
           follow(run);
         } else {
-          await settle(run).catch((error: unknown) => {
-            log.error({ runId: record.run_id, reason: messageOf(error) }, 'run.close_failed');
-          });
+          await close(run);
         }
       }
     },
