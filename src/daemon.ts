@@ -13,8 +13,9 @@ import { createIdempotencyStore } from './http/idempotency.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
 import { startLogger } from './logger.ts';
 import { createChannels } from './notify/channels.ts';
-import { createFanOut } from './notify/index.ts';
-import { createEndAnnouncer } from './run/announce-end.ts';
+import { createHealthcheck } from './notify/healthcheck.ts';
+import { createOutbox } from './notify/outbox.ts';
+import { createRunAnnouncer } from './run/announce-end.ts';
 import { createLauncher } from './run/launch.ts';
 import { createPlanner } from './run/plan.ts';
 import { createReplies } from './run/reply.ts';
@@ -24,6 +25,7 @@ import { createRuns, type Runs } from './run.ts';
 import { createRunWatch } from './run-watch.ts';
 import { readWorkFingerprint } from './runner/progress.ts';
 import { createStandby } from './runner/spawn.ts';
+import { realLocation } from './paths.ts';
 import { acquireLock } from './runs/lock.ts';
 import { createRunIdLookup } from './runs/run-ids.ts';
 import { createRunStore } from './runs/store.ts';
@@ -86,12 +88,29 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
 
   const store = createRunStore({ ...config.logs, log });
   const channels = createChannels(config.notify, log);
-  const { announce } = createFanOut(channels.notifiers, {
-    timeoutMs: config.notify.timeoutMs,
+  for (const secret of channels.secretValues) logger.redactor.add(secret);
+  const { timeoutMs, required, healthcheckUrl } = config.notify;
+  const outbox = createOutbox({
+    directory: join(directory, 'outbox'),
+    channels: channels.notifiers,
+    timeoutMs,
+    retryStarts: !required,
     log,
   });
-  const announcer = createEndAnnouncer({ store, announce, log });
-  lifecycle.onClose('announcements', () => announcer.drain());
+  const healthcheck = createHealthcheck(healthcheckUrl, { timeoutMs, log });
+  lifecycle.onClose('announcements', async () => {
+    await Promise.all([outbox.close(), healthcheck.drain()]);
+  });
+  const announcer = createRunAnnouncer({
+    store,
+    post: outbox.post,
+    healthcheck,
+    goesOnByItself: (workspace) => {
+      const { directory: own } = config.workspace;
+      return config.autopoll.enabled && own !== undefined && realLocation(own) === workspace;
+    },
+    log,
+  });
   const stale = createStaleAgents({
     ...config.kill,
     isOwnRun: () => createRunIdLookup(directory),
@@ -104,6 +123,7 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     store,
     graceMs: config.kill.graceMs,
     log,
+    onLook: (run) => announcer.look(run),
     onEnd: (record) => {
       later.autopoll?.noteEnd(record);
       announcer.announceEnd(record);
@@ -112,13 +132,14 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     },
   });
 
+  let triggerUrl = `${config.client.baseUrl}/run`;
   const agentEnvironment = (runId: string) =>
     buildAgentEnvironment({
       daemonEnv: environment,
       envFileRest: config.agentEnvironment,
       secretNames: config.secretNames,
       runId,
-      url: `${config.client.baseUrl}/run`,
+      url: triggerUrl,
       ticket: null,
     });
   const standby = createStandby(
@@ -155,8 +176,8 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     standby,
     launcher,
     queue,
-    announce,
-    notifyRequired: config.notify.required,
+    announce: outbox.announce,
+    notifyRequired: required,
     log,
   });
   lifecycle.onClose('run', async () => {
@@ -169,6 +190,7 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
   await watch.adopt();
   queue.repair();
   announcer.catchUp();
+  outbox.resume();
   const autopoll = createAutopoll({
     config: config.autopoll,
     workspace: config.workspace.directory ?? null,
@@ -203,10 +225,14 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
   });
   const server = await startServer(app, config.http, log);
   lifecycle.onClose('http', () => server.close({ graceMs: CLOSE_GRACE_MS }));
+  // Port 0 is any free one, which is known only now.
+  if (new URL(triggerUrl).port === '0') triggerUrl = `${server.url}/run`;
   standby.refill();
   void runs.startQueued();
   autopoll.start();
   lifecycle.onClose('autopoll', () => autopoll.stop());
+  // Ends first: a launch may wait for an hour, and both the timer and its caller wait for it.
+  lifecycle.onClose('launch', () => runs.shutdown());
   log.info({ url: server.url, logDirectory: directory }, 'server.started');
 
   return {

@@ -65,6 +65,8 @@ interface RunWatchOptions {
   readonly store: RunStore;
   readonly graceMs: number;
   readonly log: Logger;
+  /** Called with the active run about ten times a second. */
+  readonly onLook: (run: StoredRun) => void;
   /** Called once per run that ends while this daemon watches; nobody waits for what it starts. */
   readonly onEnd: (record: RunRecord) => void;
 }
@@ -110,6 +112,7 @@ export function createRunWatch(options: RunWatchOptions): RunWatch {
       if (hurry.aborted) await delay(HURRIED_LOOK_MS);
       else await delay(LOOK_MS, undefined, { signal: hurry }).catch(() => undefined);
       detached.signal.throwIfAborted();
+      options.onLook(run);
     }
     await close(run, current?.run === run ? current.end : {});
   };

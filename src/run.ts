@@ -7,7 +7,7 @@ import type { Planner, RunPlan, StartPlan } from './run/plan.ts';
 import type { RunQueue } from './run/queue.ts';
 import type { RunAnswer, RunRequest } from './run/request.ts';
 import type { StaleAgents } from './run/stale.ts';
-import type { Standby } from './runner/spawn.ts';
+import type { GatedRunner, Standby } from './runner/spawn.ts';
 import type { RunWatch } from './run-watch.ts';
 import type { StoredRun } from './runs/store.ts';
 
@@ -56,9 +56,10 @@ export function createRuns(deps: RunDeps): Runs {
   const closing = new AbortController();
   let launch: Promise<unknown> | null = null;
 
-  const announce = async (request: RunRequest, runId: string | null) => {
+  const announce = async (request: RunRequest, runId: string | null, workspace: string | null) => {
     if (!request.announceStart) return { notified: false, output: '', failures: [] };
-    const announced = await deps.announce({ kind: 'start', text: request.message, runId });
+    const text = request.message;
+    const announced = await deps.announce({ kind: 'start', text, runId, workspace });
     if (deps.notifyRequired && !announced.notified) {
       throw new LooperError(
         'NOTIFY_FAILED',
@@ -88,10 +89,13 @@ export function createRuns(deps: RunDeps): Runs {
     plan: RunPlan,
     run: StoredRun | null,
   ): Promise<RunAnswer> => {
-    const runner = run === null ? null : standby.take();
+    let runner: GatedRunner | null = null;
     let isOrdered = false;
     try {
-      const announced = await announce(request, run?.record.run_id ?? null);
+      if (run !== null) runner = standby.take();
+      const announced = await announce(request, run?.record.run_id ?? null, plan.workspace);
+      // The run that is active may be meant to outlive this daemon.
+      if (closing.signal.aborted) throw shuttingDown();
       const { replacedRunId, killedPids } = await clearTheWay(plan);
       await wait(request.delayMs);
       let agent = null;

@@ -22,8 +22,12 @@ export type HttpOutcome =
     }
   /** The head of an answer came, its body not, or too much of it. */
   | { readonly kind: 'cut'; readonly status: number; readonly reason: string }
-  /** No answer: refused, reset, unknown name, aborted. */
-  | { readonly kind: 'unreachable'; readonly reason: string };
+  /** No answer: refused, reset, unknown name, aborted; with a connection it may still have arrived. */
+  | {
+      readonly kind: 'unreachable';
+      readonly reason: string;
+      readonly mayHaveArrived: boolean;
+    };
 
 /**
  * One HTTP exchange, never following a redirect (so credentials go to the named host only) and
@@ -35,10 +39,11 @@ export type HttpOutcome =
  */
 export async function exchange(request: HttpRequest, signal: AbortSignal): Promise<HttpOutcome> {
   let response: IncomingMessage;
+  let isConnected = false;
   try {
-    response = await open(request, signal);
+    response = await open(request, signal, () => (isConnected = true));
   } catch (error) {
-    return { kind: 'unreachable', reason: reasonOf(error) };
+    return { kind: 'unreachable', reason: reasonOf(error), mayHaveArrived: isConnected };
   }
   const status = response.statusCode ?? 0;
   try {
@@ -59,12 +64,20 @@ export async function exchange(request: HttpRequest, signal: AbortSignal): Promi
   }
 }
 
-function open({ method, url, headers, body }: HttpRequest, signal: AbortSignal) {
+function open(
+  { method, url, headers, body }: HttpRequest,
+  signal: AbortSignal,
+  onConnect: () => void,
+) {
   return new Promise<IncomingMessage>((resolve, reject) => {
-    const send = url.startsWith('https:') ? httpsRequest : httpRequest;
+    const isSecure = url.startsWith('https:');
+    const send = isSecure ? httpsRequest : httpRequest;
     // A connection of its own: announcements are minutes apart, and one kept open would have been
     // closed by the other side just when it is needed.
     const outgoing = send(url, { method, headers, signal, agent: false }, resolve);
+    outgoing.on('socket', (socket) => {
+      socket.once(isSecure ? 'secureConnect' : 'connect', onConnect);
+    });
     outgoing.on('error', reject);
     outgoing.end(body);
   });

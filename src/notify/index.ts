@@ -1,14 +1,34 @@
-import { LooperError } from '../errors.ts';
+export const ANNOUNCEMENT_KINDS = [
+  'start',
+  'end',
+  'question',
+  'message',
+  'failed',
+  'usage_limited',
+] as const;
 
-export type AnnouncementKind = 'start' | 'end' | 'question' | 'failed' | 'usage_limited';
+/** What it is about; the configuration says by this what goes to which channel. */
+export type AnnouncementKind = (typeof ANNOUNCEMENT_KINDS)[number];
 
 /** One thing that people should hear about. */
 export interface Announcement {
   readonly kind: AnnouncementKind;
+  /** Which event of the run it is, so that nobody hears of it twice; default: the kind. */
+  readonly event?: string | undefined;
   readonly text: string;
-  /** Overrides the channel's own topic where the channel has topics. */
-  readonly topic?: string;
+  /** Null: it belongs to no run, and nobody can announce it again. */
   readonly runId: string | null;
+  readonly workspace?: string | null | undefined;
+  /** When it happened, ISO 8601; default: now. */
+  readonly at?: string | undefined;
+  /** The same for programs: outcome, tickets, tokens, … */
+  readonly facts?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** An announcement on its way; every attempt, after a restart too, carries the same id. */
+export interface Message extends Announcement {
+  readonly id: string;
+  readonly at: string;
 }
 
 /** `output` is one sentence for the trigger's answer (`zulip_output`) and the log. */
@@ -19,8 +39,13 @@ export interface Delivery {
 /** One way to reach people: one file in this folder for each kind. */
 export interface Notifier {
   readonly name: string;
-  /** Delivers or throws `LooperError('NOTIFY_FAILED', sentence)`; gives up when `signal` aborts. */
-  send(announcement: Announcement, signal: AbortSignal): Promise<Delivery>;
+  /** Delivers or throws what `notifyFailed` makes; gives up when `signal` aborts. */
+  send(message: Message, signal: AbortSignal): Promise<Delivery>;
+}
+
+/** A notifier, and what it is to be told. */
+export interface Channel extends Notifier {
+  readonly kinds: ReadonlySet<AnnouncementKind>;
 }
 
 /** What this folder needs of a logger; pino's fits. */
@@ -41,89 +66,4 @@ export interface Announced {
 export interface FanOut {
   /** Never rejects and never takes longer than the deadline: a run must not hang on a chat. */
   announce(announcement: Announcement): Promise<Announced>;
-}
-
-/** Where announcements go when nothing else is configured: the server log. */
-export function createLogChannel(log: NotifyLog): Notifier {
-  return {
-    name: 'log',
-    async send({ kind, runId, topic, text }) {
-      log.info({ kind, runId, topic, text }, 'notify.logged');
-      return { output: 'no announcement channel is configured: written to the server log only' };
-    },
-  };
-}
-
-/**
- * Sends every announcement through all channels at once, each under a deadline of `timeoutMs`, so
- * that the slowest or broken one costs nothing but its own failure.
- */
-export function createFanOut(
-  notifiers: readonly Notifier[],
-  { timeoutMs, log }: { readonly timeoutMs: number; readonly log: NotifyLog },
-): FanOut {
-  async function attempt(notifier: Notifier, announcement: Announcement): Promise<Attempt> {
-    const { kind, runId } = announcement;
-    const about = { channel: notifier.name, kind, runId };
-    try {
-      const { output } = await sendWithin(notifier, announcement, timeoutMs);
-      log.info({ ...about, output }, 'notify.sent');
-      return { delivered: true, sentence: output };
-    } catch (error) {
-      if (error instanceof LooperError) {
-        log.warn({ ...about, error: error.message }, 'notify.failed');
-        return { delivered: false, sentence: `${notifier.name}: ${error.message}` };
-      }
-      // A bug: the log gets the stack and the caller no detail, yet the run and the others go on.
-      log.warn({ ...about, err: error }, 'notify.failed');
-      return {
-        delivered: false,
-        sentence: `${notifier.name}: internal error, see the server log`,
-      };
-    }
-  }
-
-  return {
-    async announce(announcement) {
-      if (notifiers.length === 0) {
-        const { sentence } = await attempt(createLogChannel(log), announcement);
-        return { notified: false, output: sentence, failures: [] };
-      }
-      const attempts = await Promise.all(notifiers.map((one) => attempt(one, announcement)));
-      const deliveries = attempts.filter((one) => one.delivered).map((one) => one.sentence);
-      const failures = attempts.filter((one) => !one.delivered).map((one) => one.sentence);
-      const notified = deliveries.length > 0;
-      return { notified, output: (notified ? deliveries : failures).join('; '), failures };
-    },
-  };
-}
-
-interface Attempt {
-  readonly delivered: boolean;
-  readonly sentence: string;
-}
-
-/** Ends at the deadline even when the channel ignores its signal. */
-async function sendWithin(
-  notifier: Notifier,
-  announcement: Announcement,
-  timeoutMs: number,
-): Promise<Delivery> {
-  const controller = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      const late = new LooperError(
-        'NOTIFY_FAILED',
-        `no answer within ${timeoutMs / 1000} s (LOOPER_NOTIFY_TIMEOUT_SECONDS)`,
-      );
-      reject(late);
-      controller.abort(late);
-    }, timeoutMs);
-  });
-  try {
-    return await Promise.race([notifier.send(announcement, controller.signal), deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,3 +1,5 @@
+import { basename } from 'node:path';
+
 /** Escape sequences of terminals: OSC that ends on its line (links, titles), CSI (colours), short ones. */
 const ANSI_SEQUENCE =
   // oxlint-disable-next-line no-control-regex -- control characters are what this is about
@@ -23,4 +25,25 @@ export function cutToLimit(text: string, limit: number, marker: string): string 
   const head = Array.from(text.slice(0, 2 * (limit + 1)));
   if (head.length <= limit) return text;
   return head.slice(0, limit - Array.from(marker).length).join('') + marker;
+}
+
+/** The same for a limit in UTF-8 bytes. */
+export function cutToBytes(text: string, limit: number, marker: string): string {
+  if (Buffer.byteLength(text) <= limit) return text;
+  const room = limit - Buffer.byteLength(marker);
+  // A sequence that the cut splits ends in U+FFFD, which then goes too.
+  const head = Buffer.from(text)
+    .subarray(0, room)
+    .toString('utf8')
+    .replace(/\uFFFD+$/u, '');
+  return head + marker;
+}
+
+/** Which workspace, what: for a line above a message. */
+export function headline(message: {
+  readonly kind: string;
+  readonly workspace?: string | null | undefined;
+}): string {
+  const where = message.workspace == null ? '' : ` ${basename(message.workspace)}`;
+  return neutraliseControls(`Looper${where}: ${message.kind.replaceAll('_', ' ')}`);
 }

@@ -1,13 +1,15 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import { LooperError } from '../errors.ts';
 import { createRedactor } from '../redact.ts';
 import { encodeMultipart, exchange, type HttpOutcome } from './http.ts';
 import type { NotifyLog } from './index.ts';
 import { cutToLimit, neutraliseControls } from './text.ts';
-
-/** Before the second attempt, where the answer does not say how long. */
-const DEFAULT_RETRY_MS = 250;
+import {
+  DEFAULT_RETRY_MS,
+  parseRetryAfter,
+  tryTwice,
+  type Deadline,
+  type Verdict,
+} from './try-twice.ts';
 
 /** `result` and `msg` are in every answer of Zulip, `code` in most of the errors. */
 const answerSchema = z.looseObject({
@@ -25,12 +27,6 @@ export interface ApiCall {
   readonly maxBytes: number;
 }
 
-/** When a call must have ended; `endsAt` is on the clock of `performance.now()`. */
-export interface Deadline {
-  readonly signal: AbortSignal;
-  readonly endsAt: number;
-}
-
 export interface ZulipApi {
   /** The answer with `result: "success"`; everything else is a `NOTIFY_FAILED`. */
   call(call: ApiCall, deadline: Deadline): Promise<Readonly<Record<string, unknown>>>;
@@ -38,10 +34,7 @@ export interface ZulipApi {
   redact(text: string): string;
 }
 
-/**
- * Zulip's REST API: Basic authentication, one retry where a retry can help (429, 5xx, no answer), every
- * error a sentence. A request that was lost on its way back is posted twice: better than not at all.
- */
+/** Zulip's REST API: Basic authentication, `tryTwice`, every error a sentence. */
 export function createZulipApi(
   {
     site,
@@ -56,10 +49,8 @@ export function createZulipApi(
   // key is not recognised any more.
   const clean = (text: string) => redactor.text(neutraliseControls(text));
   const excerpt = (text: string, limit: number) => cutToLimit(clean(text), limit, '…');
-  const failure = (sentence: string, cause?: unknown) =>
-    new LooperError('NOTIFY_FAILED', clean(sentence), { cause });
 
-  async function once(call: ApiCall, signal: AbortSignal): Promise<Verdict> {
+  async function once(call: ApiCall, signal: AbortSignal): Promise<Verdict<Answer>> {
     const form = call.fields === undefined ? undefined : encodeMultipart(call.fields);
     const outcome = await exchange(
       {
@@ -79,54 +70,59 @@ export function createZulipApi(
       },
       signal,
     );
-    if (signal.aborted && outcome.kind !== 'answered') {
-      throw failure(`Zulip at ${site} did not answer in time`, signal.reason);
-    }
-    return judge(site, outcome, excerpt);
+    const isLate = signal.aborted && outcome.kind !== 'answered';
+    const verdict = isLate ? tooLate(site, outcome) : judge(site, outcome, excerpt);
+    if (verdict.kind === 'success') return verdict;
+    // Only what is posted can arrive.
+    const isInDoubt = verdict.isInDoubt && call.method === 'POST';
+    return { ...verdict, isInDoubt, sentence: clean(verdict.sentence) };
   }
 
   return {
     redact: (text) => redactor.text(text),
-    async call(call, { signal, endsAt }) {
-      const first = await once(call, signal);
-      if (first.kind === 'success') return first.answer;
-      if (first.retryAfterMs === null) throw failure(first.sentence);
-      if (performance.now() + first.retryAfterMs >= endsAt) {
-        const seconds = first.retryAfterMs / 1000;
-        throw failure(`${first.sentence} (a retry in ${seconds} s would be after the deadline)`);
-      }
-      log.warn({ path: call.path, error: failure(first.sentence).message }, 'notify.zulip.retry');
-      try {
-        await delay(first.retryAfterMs, undefined, { signal });
-      } catch (error) {
-        throw failure(first.sentence, error);
-      }
-      const second = await once(call, signal);
-      if (second.kind === 'success') return second.answer;
-      throw failure(`${second.sentence} (at the second attempt)`);
-    },
+    call: (call, deadline) =>
+      tryTwice(
+        (signal) => once(call, signal),
+        deadline,
+        (error) => log.warn({ path: call.path, error }, 'notify.zulip.retry'),
+      ),
   };
 }
 
-type Verdict =
-  | { readonly kind: 'success'; readonly answer: Readonly<Record<string, unknown>> }
-  /** `retryAfterMs` is null where asking again would get the same answer or post what was accepted. */
-  | { readonly kind: 'failed'; readonly sentence: string; readonly retryAfterMs: number | null };
+type Answer = Readonly<Record<string, unknown>>;
+
+function tooLate(site: string, outcome: HttpOutcome): Verdict<Answer> {
+  return {
+    kind: 'failed',
+    sentence: `Zulip at ${site} did not answer in time`,
+    isInDoubt: outcome.kind !== 'unreachable' || outcome.mayHaveArrived,
+    isRefusal: false,
+    retryAfterMs: null,
+  };
+}
 
 function judge(
   site: string,
   outcome: HttpOutcome,
   excerpt: (text: string, limit: number) => string,
-): Verdict {
+): Verdict<Answer> {
   if (outcome.kind === 'unreachable') {
-    const sentence = `cannot reach Zulip at ${site}: ${outcome.reason}. Check ZULIP_SITE and the network`;
-    return { kind: 'failed', sentence, retryAfterMs: DEFAULT_RETRY_MS };
+    return {
+      kind: 'failed',
+      sentence: `cannot reach Zulip at ${site}: ${outcome.reason}. Check ZULIP_SITE and the network`,
+      isInDoubt: outcome.mayHaveArrived,
+      isRefusal: false,
+      retryAfterMs: outcome.mayHaveArrived ? null : DEFAULT_RETRY_MS,
+    };
   }
   const { status } = outcome;
-  const isTransient = status === 429 || status >= 500;
-  const failed = (sentence: string, retryAfterMs = DEFAULT_RETRY_MS): Verdict => ({
+  const isInDoubt = outcome.kind === 'cut' || status === 504;
+  const isTransient = !isInDoubt && (status === 429 || status >= 500);
+  const failed = (sentence: string, retryAfterMs = DEFAULT_RETRY_MS): Verdict<Answer> => ({
     kind: 'failed',
     sentence,
+    isInDoubt,
+    isRefusal: status === 400 || status === 413,
     retryAfterMs: isTransient ? retryAfterMs : null,
   });
   if (outcome.kind === 'cut') return failed(`Zulip at ${site} said ${status}: ${outcome.reason}`);
@@ -156,15 +152,6 @@ function judge(
 
 function adviceFor(status: number): string {
   return status === 401 || status === 403 ? '. Check ZULIP_BOT_EMAIL and ZULIP_BOT_API_KEY' : '';
-}
-
-/** Milliseconds from a `Retry-After` in its two forms: seconds, or a date. */
-export function parseRetryAfter(header: string | undefined, now = Date.now()): number | undefined {
-  if (header === undefined) return undefined;
-  if (/^\d+(\.\d+)?$/u.test(header.trim())) return Number(header) * 1000;
-  // Date.parse alone would make a year of "-1".
-  const date = /^[A-Z][a-z]+, /u.test(header) ? Date.parse(header) : Number.NaN;
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
 function parseJson(text: string): unknown {

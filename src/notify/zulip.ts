@@ -1,11 +1,15 @@
-import { LooperError } from '../errors.ts';
+import { basename } from 'node:path';
+import { notifyFailed } from './failure.ts';
 import type { Notifier, NotifyLog } from './index.ts';
-import { createZulipApi, type Deadline } from './zulip-api.ts';
+import type { Deadline } from './try-twice.ts';
+import { createZulipApi } from './zulip-api.ts';
 import { findMember, parseMembers, parseRecipient } from './zulip-recipient.ts';
 import { zulipContent, zulipTopic } from './zulip-text.ts';
 import { parseSite, type ZulipCredentials } from './zuliprc.ts';
 
 const MAX_ANSWER_BYTES = 64 * 1024;
+/** Of what concerns no workspace, where no topic is set. */
+const FALLBACK_TOPIC = 'Looper';
 /** About 600 B for each person of the organisation. */
 const MAX_USERS_BYTES = 32 * 1024 * 1024;
 
@@ -13,6 +17,7 @@ export interface ZulipConfig extends ZulipCredentials {
   /** As on the wire: the older words for channel and direct, which every version understands. */
   readonly type: 'stream' | 'private';
   readonly stream: string | undefined;
+  /** Undefined: one for each workspace, named after its folder. */
   readonly topic: string | undefined;
   /** Of a private message: an e-mail address, a user id, or (part of) a full name. */
   readonly to: string | undefined;
@@ -55,15 +60,16 @@ export function createZulip(
     name: 'zulip',
 
     check() {
-      const target = parseTarget(config, config.topic, redact);
+      const target = parseTarget(config, config.topic ?? '<workspace>', redact);
       if (target.kind === 'missing') return { ok: false, output: target.sentence };
       const settings = `source=${config.source} site=set email=set key=set`;
       return { ok: true, output: redact(`DRY_RUN_OK ${settings} ${describe(target)}`) };
     },
 
-    async send(announcement, signal) {
-      const target = parseTarget(config, announcement.topic ?? config.topic, redact);
-      if (target.kind === 'missing') throw new LooperError('NOTIFY_FAILED', target.sentence);
+    async send(message, signal) {
+      const topic = config.topic ?? topicOf(message.workspace);
+      const target = parseTarget(config, topic, redact);
+      if (target.kind === 'missing') throw notifyFailed(target.sentence);
       const deadline = { signal, endsAt: performance.now() + timeoutMs };
       const address: Field[] =
         target.kind === 'stream'
@@ -72,7 +78,7 @@ export function createZulip(
               ['topic', target.topic],
             ]
           : [['to', JSON.stringify([await resolveRecipient(target.to, deadline)])]];
-      const content = zulipContent(announcement, redact);
+      const content = zulipContent(message, redact);
       const fields: Field[] = [['type', target.kind], ...address, ['content', content]];
       const { id } = await api.call(
         { method: 'POST', path: '/messages', fields, maxBytes: MAX_ANSWER_BYTES },
@@ -94,7 +100,7 @@ type TargetOrMissing = Target | { readonly kind: 'missing'; readonly sentence: s
 
 function parseTarget(
   config: ZulipConfig,
-  topic: string | undefined,
+  topic: string,
   redact: (text: string) => string,
 ): TargetOrMissing {
   if (config.type === 'private') {
@@ -102,17 +108,13 @@ function parseTarget(
     return { kind: 'missing', sentence: 'private messages need a recipient: set ZULIP_TO' };
   }
   const { stream } = config;
-  if (stream !== undefined && topic !== undefined) {
-    return { kind: 'stream', stream, topic: zulipTopic(topic, redact) };
-  }
-  const missing = [
-    ...(stream === undefined ? ['ZULIP_STREAM (or ZULIP_CHANNEL)'] : []),
-    ...(topic === undefined ? ['ZULIP_TOPIC'] : []),
-  ];
-  return {
-    kind: 'missing',
-    sentence: `stream messages need a stream and a topic: set ${missing.join(' and ')}`,
-  };
+  if (stream !== undefined) return { kind: 'stream', stream, topic: zulipTopic(topic, redact) };
+  const sentence = 'stream messages need a stream: set ZULIP_STREAM (or ZULIP_CHANNEL)';
+  return { kind: 'missing', sentence };
+}
+
+function topicOf(workspace: string | null | undefined): string {
+  return (workspace == null ? '' : basename(workspace)) || FALLBACK_TOPIC;
 }
 
 /** In the original's words, which its callers read. */

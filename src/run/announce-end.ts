@@ -1,127 +1,128 @@
-import { appendFileSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { systemErrorCode } from '../errors.ts';
+import { messageOf } from '../errors.ts';
 import type { Logger } from '../logger.ts';
-import type { AnnouncementKind, FanOut } from '../notify/index.ts';
-import type { Outcome, RunRecord } from '../runs/record.ts';
-import type { RunStore } from '../runs/store.ts';
+import type { Healthcheck } from '../notify/healthcheck.ts';
+import type { Outbox } from '../notify/outbox.ts';
+import type { RunEvent } from '../runs/events-file.ts';
+import { followEvents } from '../runs/follow-events.ts';
+import type { RunRecord } from '../runs/record.ts';
+import type { RunStore, StoredRun } from '../runs/store.ts';
+import { describeEnd, describeMessage, endFacts, kindOf } from './describe-run.ts';
 
 /** An end that nobody was told of is still news for this long after a restart. */
 const NEWS_MS = 24 * 3_600_000;
 const RECENT_RUNS = 50;
 
-export interface EndAnnouncer {
-  /** Announces the end of a run, once, in the background. */
+/** Tells people what becomes of runs. The outbox sees to it that nobody hears anything twice. */
+export interface RunAnnouncer {
+  /** Announces what the agent of the active run has said since the last look. Cheap. */
+  look(run: StoredRun): void;
+  /** Announces the end of a run, in the background. */
   announceEnd(record: RunRecord): void;
-  /** Announces what ended while no daemon was there to say so. */
+  /** Announces what happened while no daemon was there to say so. */
   catchUp(): void;
-  /** Waits for what is being sent; each message has its own deadline. */
-  drain(): Promise<void>;
 }
 
-/**
- * Tells people how runs ended. The run's id is written to `announced.jsonl` before the message is
- * sent: a restart, an adopted run or a second look announces nothing again.
- */
-export function createEndAnnouncer(options: {
-  readonly store: RunStore;
-  readonly announce: FanOut['announce'];
+export interface RunAnnouncerOptions {
+  readonly store: Pick<RunStore, 'find' | 'list'>;
+  readonly post: Outbox['post'];
+  readonly healthcheck: Healthcheck;
+  /** Whether the idle timer works in this workspace. */
+  readonly goesOnByItself: (workspace: string) => boolean;
   readonly log: Logger;
   readonly now?: () => number;
-}): EndAnnouncer {
-  const { store, log, now = Date.now } = options;
-  const path = join(store.directory, 'announced.jsonl');
-  const announced = loadAnnounced(path);
-  const pending = new Set<Promise<unknown>>();
+}
 
-  const announceEnd = (record: RunRecord): void => {
-    if (announced.has(record.run_id)) return;
-    announced.add(record.run_id);
+export function createRunAnnouncer(options: RunAnnouncerOptions): RunAnnouncer {
+  const { store, post, healthcheck, goesOnByItself, log, now = Date.now } = options;
+  const bornAt = now();
+  /** How far the events of the runs that go on have been read; null: they cannot be. */
+  const offsets = new Map<string, number | null>();
+
+  const postMessage = (record: RunRecord, event: RunEvent): void => {
+    if (event.type !== 'message') return;
+    const { number, title, text } = event;
+    if (typeof number !== 'number' || typeof title !== 'string' || typeof text !== 'string') return;
+    post({
+      kind: 'message',
+      event: `message-${number}`,
+      text: describeMessage(record.run_id, title, text),
+      runId: record.run_id,
+      workspace: record.workspace,
+      at: event.at,
+      facts: { title },
+    });
+  };
+
+  /** Whatever the agent said, in order; the outbox knows what was announced already. */
+  const postMessages = ({ files, record }: StoredRun): void => {
     try {
-      const line = { run_id: record.run_id, at: new Date(now()).toISOString() };
-      appendFileSync(path, `${JSON.stringify(line)}\n`, { mode: 0o600 });
+      let offset = 0;
+      let next = followEvents(files.events, offset, (event) => postMessage(record, event));
+      while (next > offset) {
+        offset = next;
+        next = followEvents(files.events, offset, (event) => postMessage(record, event));
+      }
     } catch (error) {
-      log.warn({ err: error, path }, 'notify.mark_unwritten');
+      log.warn({ runId: record.run_id, error: messageOf(error) }, 'notify.events_unreadable');
     }
+  };
+
+  const postEnd = (record: RunRecord): void => {
     // The trigger that replaced it has said so itself.
     if (record.outcome === null || record.outcome === 'replaced') return;
-    const sending = options
-      .announce({ kind: kindOf(record.outcome), text: describeEnd(record), runId: record.run_id })
-      .finally(() => pending.delete(sending));
-    pending.add(sending);
+    const run = store.find(record.run_id);
+    if (run !== null) postMessages(run);
+    post({
+      kind: kindOf(record.outcome),
+      event: 'end',
+      text: describeEnd(record, goesOnByItself(record.workspace)),
+      runId: record.run_id,
+      workspace: record.workspace,
+      at: record.finished_at ?? undefined,
+      facts: { ...endFacts(record) },
+    });
+  };
+
+  const pingEnd = (record: RunRecord): void => {
+    if (record.outcome === null) return;
+    const hasFailed = kindOf(record.outcome) === 'failed';
+    // Of a trigger that was superseded in the queue, nobody has heard a start.
+    if (record.started_at === null && !hasFailed) return;
+    const text = describeEnd(record, goesOnByItself(record.workspace));
+    healthcheck.ended(text, hasFailed ? 'failure' : 'success');
+  };
+
+  const look = ({ files, record }: StoredRun): void => {
+    const offset = offsets.get(record.run_id) ?? 0;
+    if (offsets.get(record.run_id) === null) return;
+    try {
+      const next = followEvents(files.events, offset, (event) => {
+        postMessage(record, event);
+        // An adopted run has been pinged by the daemon that started it.
+        const isNew = event.type === 'started' && Date.parse(event.at) >= bornAt;
+        if (isNew) healthcheck.started(`Run ${record.run_id} (${record.mode})`);
+      });
+      offsets.set(record.run_id, next);
+    } catch (error) {
+      offsets.set(record.run_id, null);
+      log.warn({ runId: record.run_id, error: messageOf(error) }, 'notify.events_unreadable');
+    }
   };
 
   return {
-    announceEnd,
+    look,
+    announceEnd: (record) => {
+      const run = store.find(record.run_id);
+      if (run !== null) look(run);
+      offsets.delete(record.run_id);
+      postEnd(record);
+      pingEnd(record);
+    },
     catchUp: () => {
       for (const record of store.list({ limit: RECENT_RUNS }).toReversed()) {
         const isNews = Date.parse(record.finished_at ?? '') > now() - NEWS_MS;
-        if (record.status === 'finished' && isNews) announceEnd(record);
+        if (record.status === 'finished' && isNews) postEnd(record);
       }
     },
-    drain: async () => {
-      await Promise.all(pending);
-    },
   };
-}
-
-/** One paragraph: what ended, how, what came of it, where to look. */
-export function describeEnd(record: RunRecord): string {
-  const { run_id, outcome, reason, summary, question, resets_at } = record;
-  const sentences = [
-    `Run ${run_id} (${record.mode === 'tickets' ? 'tickets' : 'prompt'}): ${outcome?.replaceAll('_', ' ')}${durationOf(record)}.`,
-  ];
-  if (question != null) sentences.push(`It asks: ${question.title}\n${question.text}`.trim());
-  else if (reason !== null) sentences.push(reason);
-  if (resets_at != null) sentences.push(`The limit ends at ${resets_at}.`);
-  if (summary != null) {
-    const tokens = summary.usage.input_tokens + summary.usage.output_tokens;
-    const facts = [
-      ...(record.mode === 'tickets'
-        ? [`tickets done: ${summary.tickets_done.length}, left: ${summary.tickets_left}`]
-        : []),
-      `turns: ${summary.turns}`,
-      `tokens: ${tokens}`,
-      ...(summary.commits.length > 0 ? [`commits: ${summary.commits.length}`] : []),
-    ];
-    sentences.push(`${facts.join(', ')}.`, ...summary.warnings.map((text) => `Warning: ${text}`));
-  }
-  sentences.push(`Log: ${record.log_path}`);
-  return sentences.join('\n');
-}
-
-function kindOf(outcome: Outcome): AnnouncementKind {
-  switch (outcome) {
-    case 'waiting':
-      return 'question';
-    case 'usage_limited':
-      return 'usage_limited';
-    case 'succeeded':
-    case 'stopped':
-    case 'shutdown':
-    case 'replaced':
-      return 'end';
-    default:
-      return 'failed';
-  }
-}
-
-function durationOf({ started_at, finished_at }: RunRecord): string {
-  if (started_at === null || finished_at === null) return '';
-  const seconds = Math.max(0, Date.parse(finished_at) - Date.parse(started_at)) / 1000;
-  if (seconds < 90) return ` after ${Math.round(seconds)} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 90 ? ` after ${minutes} min` : ` after ${(minutes / 60).toFixed(1)} h`;
-}
-
-function loadAnnounced(path: string): Set<string> {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return new Set();
-    throw error;
-  }
-  const ids = [...text.matchAll(/"run_id":"([0-9a-z]+)"/g)].map((match) => match[1] ?? '');
-  return new Set(ids);
 }

@@ -3,14 +3,22 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { LooperError } from '../../src/errors.ts';
-import { createFanOut, type Announcement } from '../../src/notify/index.ts';
+import { deliver } from '../../src/notify/deliver.ts';
+import type { Message } from '../../src/notify/index.ts';
 import { createZulip, type ZulipConfig } from '../../src/notify/zulip.ts';
 import { startFakeZulip, type FakeZulipMode, type RecordedRequest } from '../support/fake-zulip.ts';
 import { createZulipJs } from '../support/zulip-js.ts';
 
 const KEY = 'canary-key-0123456789abcdef';
 const BASIC = Buffer.from(`bot@example.com:${KEY}`).toString('base64');
-const ANNOUNCEMENT: Announcement = { kind: 'start', text: 'run started', runId: '0a1b2c3d' };
+const MESSAGE: Message = {
+  kind: 'start',
+  text: 'run started',
+  runId: '0a1b2c3d',
+  workspace: '/srv/some/app',
+  id: 'looper_0a1b2c3d_start',
+  at: '2026-01-01T00:00:00.000Z',
+};
 
 function setUp(site: string, overrides: Partial<ZulipConfig> = {}, timeoutMs = 5000) {
   const logged: string[] = [];
@@ -30,10 +38,10 @@ function setUp(site: string, overrides: Partial<ZulipConfig> = {}, timeoutMs = 5
     ...overrides,
   };
   const zulip = createZulip(config, { timeoutMs, log });
-  const send = (announcement: Partial<Announcement> = {}) =>
-    zulip.send({ ...ANNOUNCEMENT, ...announcement }, AbortSignal.timeout(timeoutMs));
-  const fanOut = createFanOut([zulip], { timeoutMs, log });
-  return { zulip, send, fanOut, logged };
+  const send = (message: Partial<Message> = {}) =>
+    zulip.send({ ...MESSAGE, ...message }, AbortSignal.timeout(timeoutMs));
+  const attempt = () => deliver(zulip, MESSAGE, { timeoutMs, log });
+  return { zulip, send, attempt, logged };
 }
 
 /** The sentence of the error, which must be one of ours and must not hold the key. */
@@ -76,19 +84,16 @@ describe('a delivery', () => {
     ]);
   });
 
-  it("prefers the announcement's own topic", async () => {
+  it.each([
+    ['/srv/some/app', 'app'],
+    ['/', 'Looper'],
+    [null, 'Looper'],
+  ])('has a topic for each workspace where none is set: %s', async (workspace, topic) => {
     await using server = await startFakeZulip();
     const { send } = setUp(server.url, { topic: undefined });
-    const { output } = await send({ topic: 'TICKET-001' });
-    expect(output).toMatch(/topic=TICKET-001$/u);
-    expect(server.messages[0]).toMatchObject({ topic: 'TICKET-001' });
-  });
-
-  it('asks nobody without a topic', async () => {
-    await using server = await startFakeZulip();
-    const { send } = setUp(server.url, { topic: undefined });
-    expect(await sentenceOf(send())).toMatch(/set ZULIP_TOPIC$/u);
-    expect(server.requests).toEqual([]);
+    const { output } = await send({ workspace });
+    expect(output).toBe(`OK message_id=1001 type=stream stream=coding topic=${topic}`);
+    expect(server.messages[0]).toMatchObject({ topic });
   });
 
   it('strips the trailing slash of the site', async () => {
@@ -99,11 +104,11 @@ describe('a delivery', () => {
 
   it('row 17: is cut at the limit by code point, neutralised, and without the key', async () => {
     await using server = await startFakeZulip();
-    const { send } = setUp(server.url);
+    const { send } = setUp(server.url, { topic: undefined });
     await send({
       kind: 'question',
       text: `\u001B[31m@**all**\u001B[0m ${KEY}\0${'👍'.repeat(10_001)}`,
-      topic: 'T'.repeat(100),
+      workspace: `/srv/${'T'.repeat(100)}`,
     });
     const { content = '', topic } = server.messages[0] ?? {};
     expect(content.startsWith('@\u200B**all** [redacted]\uFFFD👍')).toBe(true);
@@ -221,14 +226,14 @@ describe('the same message by zulip-js', () => {
 describe('a server that fails', () => {
   it('row 11: refused: one retry, then a failure; the run is not affected', async () => {
     const site = `http://127.0.0.1:${await closedPort()}`;
-    const { fanOut, logged } = setUp(site);
-    const announced = await fanOut.announce(ANNOUNCEMENT);
-    expect(announced.notified).toBe(false);
-    expect(announced.failures).toEqual([
-      expect.stringMatching(
-        /^zulip: cannot reach Zulip at http:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED.*Check ZULIP_SITE/u,
+    const { attempt, logged } = setUp(site);
+    expect(await attempt()).toMatchObject({
+      kind: 'failed',
+      isInDoubt: false,
+      sentence: expect.stringMatching(
+        /^cannot reach Zulip at http:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED.*Check ZULIP_SITE/u,
       ),
-    ]);
+    });
     expect(logged.map((line) => line.split(' ')[0])).toEqual([
       'notify.zulip.retry',
       'notify.failed',
@@ -243,21 +248,23 @@ describe('a server that fails', () => {
     );
   });
 
-  it('row 11: a connection that was reset is tried again', async () => {
+  it('row 11: a connection that was reset may have delivered, so it is in doubt', async () => {
     await using server = await startFakeZulip({ mode: 'reset-once' });
-    expect((await setUp(server.url).send()).output).toMatch(/^OK /u);
-    expect(server.requests).toHaveLength(2);
+    expect(await setUp(server.url).attempt()).toMatchObject({ kind: 'failed', isInDoubt: true });
+    expect(server.requests).toHaveLength(1);
   });
 
   it.each<FakeZulipMode>(['hang', 'drip'])('row 12: %s: ends at the deadline', async (mode) => {
     await using server = await startFakeZulip({ mode });
-    const { zulip, fanOut } = setUp(server.url, {}, 150);
+    const { zulip, attempt } = setUp(server.url, {}, 150);
     const startedAt = performance.now();
-    const { failures, notified } = await fanOut.announce(ANNOUNCEMENT);
+    expect(await attempt()).toMatchObject({
+      kind: 'failed',
+      isInDoubt: true,
+      sentence: 'no answer within 0.15 s (LOOPER_NOTIFY_TIMEOUT_SECONDS)',
+    });
     expect(performance.now() - startedAt).toBeLessThan(1000);
-    expect(notified).toBe(false);
-    expect(failures).toEqual([expect.stringMatching(/^zulip: no answer within 0\.15 s/u)]);
-    const alone = zulip.send(ANNOUNCEMENT, AbortSignal.timeout(100));
+    const alone = zulip.send(MESSAGE, AbortSignal.timeout(100));
     expect(await sentenceOf(alone)).toMatch(/did not answer in time/u);
   });
 
@@ -296,9 +303,9 @@ describe('a server that fails', () => {
 
   it('row 14: an error that repeats the credentials is shown without them', async () => {
     await using server = await startFakeZulip({ mode: 'echo' });
-    const { send, fanOut, logged } = setUp(server.url);
+    const { send, attempt, logged } = setUp(server.url);
     expect(await sentenceOf(send())).toMatch(/headers: Basic \[redacted\]/u);
-    await fanOut.announce(ANNOUNCEMENT);
+    await attempt();
     expect(logged.join('\n')).not.toMatch(new RegExp(`${KEY}|${BASIC}`, 'u'));
   });
 
@@ -341,7 +348,7 @@ describe('a server that fails', () => {
   it('row 15: the deadline ends the wait for a retry', async () => {
     await using server = await startFakeZulip({ mode: 'server-error' });
     const { zulip } = setUp(server.url);
-    const sending = zulip.send(ANNOUNCEMENT, AbortSignal.timeout(100));
+    const sending = zulip.send(MESSAGE, AbortSignal.timeout(100));
     expect(await sentenceOf(sending)).toMatch(/HTTP 500/u);
     expect(server.requests).toHaveLength(1);
   });

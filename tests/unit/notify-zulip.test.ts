@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createZulip, type ZulipConfig } from '../../src/notify/zulip.ts';
-import { parseRetryAfter } from '../../src/notify/zulip-api.ts';
+import { parseRetryAfter } from '../../src/notify/try-twice.ts';
 import { findMember, parseMembers, parseRecipient } from '../../src/notify/zulip-recipient.ts';
 
 const CONFIG: ZulipConfig = {
@@ -32,13 +32,15 @@ describe('check', () => {
   });
 
   it('says in words what is missing', () => {
-    expect(check({ stream: undefined, topic: undefined })).toEqual({
+    expect(check({ stream: undefined })).toEqual({
       ok: false,
-      output:
-        'stream messages need a stream and a topic: set ZULIP_STREAM (or ZULIP_CHANNEL) and ZULIP_TOPIC',
+      output: 'stream messages need a stream: set ZULIP_STREAM (or ZULIP_CHANNEL)',
     });
-    expect(check({ topic: undefined }).output).toMatch(/set ZULIP_TOPIC$/u);
     expect(check({ type: 'private' }).output).toMatch(/set ZULIP_TO$/u);
+  });
+
+  it('needs no topic: each workspace has its own', () => {
+    expect(check({ topic: undefined }).output).toMatch(/ stream=coding topic=<workspace>$/u);
   });
 
   it('does not show the key, wherever it was pasted', () => {
