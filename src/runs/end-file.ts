@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, fsyncSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { systemErrorCode } from '../errors.ts';
+import { writeFully } from './atomic-file.ts';
 import type { Outcome, RunQuestion, RunSummary } from './record.ts';
 
 /** Room for an outcome with its sentence; a rewrite of bytes that exist needs no free space. */
@@ -24,8 +25,11 @@ export interface RunEnd {
 export function preallocateEnd(path: string): void {
   const fd = openSync(path, 'wx', 0o600);
   try {
-    writeSync(fd, Buffer.alloc(SIZE_BYTES), 0, SIZE_BYTES, 0);
+    writeFully(fd, Buffer.alloc(SIZE_BYTES));
     fsyncSync(fd);
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
   } finally {
     closeSync(fd);
   }
@@ -44,7 +48,7 @@ export function writeEnd(path: string, end: RunEnd): RunEnd {
   bytes[SIZE_BYTES - 1] = 0x0a;
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   try {
-    writeSync(fd, bytes, 0, SIZE_BYTES, 0);
+    writeFully(fd, bytes);
     fsyncSync(fd);
   } finally {
     closeSync(fd);
@@ -67,23 +71,41 @@ export function readEnd(path: string): RunEnd | null {
   return JSON.parse(body) as RunEnd;
 }
 
-/** On a full disk these bytes are all that is left of the run, so what does not fit is shortened. */
+/**
+ * On a full disk these bytes are all that is left of the run, so what does not fit is shortened:
+ * first what the turns of the record tell too, then the summary, then the sentences.
+ */
 function fittingBody(end: RunEnd): string {
-  const shortened = (characters: number): RunEnd => ({
-    ...end,
-    reason: cut(end.reason, characters),
-    question: end.question && { ...end.question, text: cut(end.question.text, characters) ?? '' },
-    summary: null,
-  });
-  for (const candidate of [end, { ...end, summary: null }, shortened(500)]) {
-    const body = JSON.stringify(candidate);
-    if (Buffer.byteLength(body) + CHECKSUM_DIGITS + 2 <= SIZE_BYTES) return body;
-  }
-  return JSON.stringify({ ...shortened(500), question: null });
+  const candidates: RunEnd[] = [
+    end,
+    { ...end, summary: end.summary && { ...end.summary, usage_by_ticket: {} } },
+    ...[Number.POSITIVE_INFINITY, 2000, 500, 100].map((characters) =>
+      withoutSummary(end, characters),
+    ),
+  ];
+  const body = candidates
+    .map((candidate) => JSON.stringify(candidate))
+    .find((text) => Buffer.byteLength(text) <= SIZE_BYTES - CHECKSUM_DIGITS - 2);
+  if (body === undefined) throw new Error(`the end of a run does not fit into ${SIZE_BYTES} bytes`);
+  return body;
 }
 
-function cut(text: string | null, characters: number): string | null {
-  return text === null || text.length <= characters ? text : `${text.slice(0, characters)}…`;
+function withoutSummary(end: RunEnd, characters: number): RunEnd {
+  const { reason, question } = end;
+  return {
+    ...end,
+    summary: null,
+    reason: reason && cut(reason, characters),
+    question: question && {
+      ...question,
+      title: cut(question.title, characters),
+      text: cut(question.text, characters),
+    },
+  };
+}
+
+function cut(text: string, characters: number): string {
+  return text.length <= characters ? text : `${text.slice(0, characters)}…`;
 }
 
 function checksum(body: string): string {

@@ -1,6 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { systemErrorCode } from '../errors.ts';
-import { writeFully } from './atomic-file.ts';
+import { appendLine } from './append-line.ts';
 
 /** One line of `<base>.events.jsonl`: what happened in a run, for people, channels and streams. */
 export interface RunEvent {
@@ -20,16 +20,12 @@ export interface RunEvent {
   readonly [detail: string]: unknown;
 }
 
-/**
- * Appends one event with one write, so that lines of two writers never mix. A torn last line (the
- * writer died, the disk was full) is closed first and costs only itself.
- */
+/** Appends one event; a torn line before it costs only itself. */
 export function appendEvent(path: string, event: RunEvent): void {
   const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
   const fd = openSync(path, flags, 0o600);
   try {
-    const opening = endsInNewline(fd) ? '' : '\n';
-    writeFully(fd, Buffer.from(`${opening}${JSON.stringify(event)}\n`));
+    appendLine(fd, JSON.stringify(event));
   } finally {
     closeSync(fd);
   }
@@ -50,7 +46,7 @@ export function readEvents(path: string): RunEvent[] {
   });
 }
 
-function parseEvent(line: string): RunEvent | null {
+export function parseEvent(line: string): RunEvent | null {
   if (!line.startsWith('{')) return null;
   try {
     const value: unknown = JSON.parse(line);
@@ -67,15 +63,8 @@ function isEvent(value: unknown): value is RunEvent {
     'type' in value &&
     typeof value.type === 'string' &&
     'at' in value &&
-    typeof value.at === 'string'
+    typeof value.at === 'string' &&
+    'run_id' in value &&
+    typeof value.run_id === 'string'
   );
-}
-
-/** True for an empty file too: there is nothing to close. */
-export function endsInNewline(fd: number): boolean {
-  const { size } = fstatSync(fd);
-  if (size === 0) return true;
-  const last = Buffer.alloc(1);
-  readSync(fd, last, 0, 1, size - 1);
-  return last[0] === 0x0a;
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 
 const BASE = /^codex-exec-\d{8}-\d{6}-((?:auto)?[0-9a-f]{8})$/;
+const STAMP = /^codex-exec-(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)-/;
 const RUN_ID = /^(?:auto)?[0-9a-f]{8}$/;
 
 /** Everything that a run leaves in the log directory; all names start with the run's base. */
@@ -47,6 +48,12 @@ export function createRunId(automatic: boolean): string {
 export function createRunBase(runId: string, now: Date): string {
   const digits = now.toISOString().replaceAll(/[-:]/g, '');
   return `codex-exec-${digits.slice(0, 8)}-${digits.slice(9, 15)}-${runId}`;
+}
+
+/** When the run of a base was created, in milliseconds since the epoch; NaN where there is none. */
+export function createdAtOf(base: string): number {
+  const [, year, month, day, hour, minute, second] = STAMP.exec(base) ?? [];
+  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
 }
 
 /** The run id in a base, or null when the text is not a base that Looper would write. */

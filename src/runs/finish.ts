@@ -19,7 +19,9 @@ export interface FinishedRun {
  */
 export function finishRun(files: RunFiles, record: RunRecord, end: RunEnd): FinishedRun {
   const final = writeEnd(files.end, end);
-  const finished: RunRecord = { ...record, ...stateOf(final), agent: null };
+  // A record that is finished already may hold more than had room in the end file.
+  const state = record.status === 'finished' ? {} : stateOf(final);
+  const finished: RunRecord = { ...record, ...state, agent: null };
   const failures: string[] = [];
   const attempt = (what: string, write: () => void): void => {
     try {

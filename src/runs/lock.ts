@@ -9,9 +9,9 @@ import { systemErrorCode } from '../errors.ts';
  * them when the holder dies, so neither a lease nor a pid file ever decides: a holder that was
  * paused for an hour still holds, and a dead one never does.
  *
- * Linux: a listening abstract socket, named by user, device and inode of the directory. It is per
- * network namespace, so two containers that share a log directory do not see each other. Any local
- * user may take such a name; then we fail closed.
+ * Linux: a listening abstract socket, named by device and inode of the directory. It is per network
+ * namespace, so two containers that share a log directory do not see each other. Any local user may
+ * take such a name; then we fail closed.
  * Elsewhere: open(2) with `O_EXLOCK` on a file in the directory.
  */
 export type LockKind = 'daemon' | 'run';
@@ -23,7 +23,7 @@ export interface HeldLock {
 
 export interface RefusedLock {
   readonly kind: 'refused';
-  /** What the holder says of itself; null when it does not answer. */
+  /** What the holder says of itself; null when it does not answer in time. */
   readonly holder: string | null;
 }
 
@@ -37,6 +37,9 @@ interface LockRequest {
 }
 
 const ANSWER_MS = 500;
+const MAX_ANSWER_CHARS = 1024;
+/** A holder may drop our connection without letting go: asking again at once would be a hot loop. */
+const RETRY_MS = 2;
 /** BSD and macOS; not in Node's constants. */
 const O_EXLOCK = 0x20;
 
@@ -50,26 +53,32 @@ export async function acquireLock(request: LockRequest): Promise<HeldLock | Refu
       return { kind: 'refused', holder: await askHolder(request.directory, request.lock) };
     }
     await waitForRelease(request.directory, request.lock, leftMs);
+    await delay(RETRY_MS);
   }
 }
 
-/** What the present holder says of itself; null when nobody holds the lock or nobody answers. */
+/**
+ * What the present holder says of itself; null when nobody holds the lock or nobody answers in
+ * time. Where the lock is a file, the last holder's word may outlive it.
+ */
 export async function askHolder(directory: string, lock: LockKind): Promise<string | null> {
   if (process.platform !== 'linux') return readHolderFile(directory, lock);
   return new Promise((resolve) => {
-    const socket = connect(abstractName(directory, lock));
+    const socket = connect(abstractName(directory, lock)).setEncoding('utf8');
     let text = '';
     const answer = (holder: string | null): void => {
+      clearTimeout(timer);
       socket.destroy();
       resolve(holder);
     };
-    socket.setTimeout(ANSWER_MS, () => answer(null));
+    const timer = setTimeout(() => answer(null), ANSWER_MS);
     socket.on('error', () => answer(null));
     socket.on('close', () => answer(null));
-    socket.on('data', (chunk) => {
-      text += chunk.toString('utf8');
+    socket.on('data', (chunk: string) => {
+      text += chunk;
       const newline = text.indexOf('\n');
       if (newline >= 0) answer(text.slice(0, newline));
+      else if (text.length > MAX_ANSWER_CHARS) answer(null);
     });
   });
 }
@@ -80,7 +89,8 @@ function tryLock(request: LockRequest): Promise<HeldLock | null> {
 
 function abstractName(directory: string, lock: LockKind): string {
   const { dev, ino } = statSync(directory, { bigint: true });
-  return `\0looper-${lock}-${process.getuid?.() ?? 0}-${dev}-${ino}`;
+  // Not by user: root and the owner of the directory shall see each other.
+  return `\0looper-${lock}-${dev}-${ino}`;
 }
 
 async function trySocket({ directory, lock, holder }: LockRequest): Promise<HeldLock | null> {
@@ -96,6 +106,8 @@ async function trySocket({ directory, lock, holder }: LockRequest): Promise<Held
   });
   server.maxConnections = 32;
   if (!(await listen(server, abstractName(directory, lock)))) return null;
+  // A connection that could not be accepted (no free descriptor) costs the contender its answer.
+  server.on('error', () => undefined);
   server.unref();
   return {
     kind: 'held',
@@ -123,10 +135,11 @@ function waitForRelease(directory: string, lock: LockKind, timeoutMs: number): P
   return new Promise((resolve) => {
     const socket = connect(abstractName(directory, lock));
     const done = (): void => {
+      clearTimeout(timer);
       socket.destroy();
       resolve();
     };
-    socket.setTimeout(Math.max(1, timeoutMs), done);
+    const timer = setTimeout(done, timeoutMs);
     socket.on('error', done);
     socket.on('close', done);
     socket.resume();
@@ -147,7 +160,7 @@ function tryFile({ directory, lock, holder }: LockRequest): HeldLock | null {
     if (systemErrorCode(error) === 'EAGAIN') return null;
     throw error;
   }
-  writeFileSync(`${path}.holder`, `${holder}\n`, { mode: 0o600 });
+  tellHolder(path, holder);
   return {
     kind: 'held',
     release: () => {
@@ -155,6 +168,15 @@ function tryFile({ directory, lock, holder }: LockRequest): HeldLock | null {
       return Promise.resolve();
     },
   };
+}
+
+/** For people only: a full disk must not cost the lock that we hold. */
+function tellHolder(path: string, holder: string): void {
+  try {
+    writeFileSync(`${path}.holder`, `${holder}\n`, { mode: 0o600 });
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+  }
 }
 
 function readHolderFile(directory: string, lock: LockKind): string | null {

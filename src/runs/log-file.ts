@@ -1,10 +1,8 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import { systemErrorCode } from '../errors.ts';
+import { appendLine } from './append-line.ts';
 import { writeFully } from './atomic-file.ts';
-import { endsInNewline } from './events-file.ts';
-
-const TRAILER = /(?:^|\n)# (?:codex_exec_return_code=-?\d+|looper_outcome=\w+)\n$/;
 
 export interface LogHeader {
   readonly requestId: string;
@@ -52,12 +50,12 @@ export function appendTrailer(path: string, returnCode: number | null, outcome: 
     if (systemErrorCode(error) === 'ENOENT') return;
     throw error;
   }
+  const trailer =
+    returnCode === null ? `# looper_outcome=${outcome}` : `# codex_exec_return_code=${returnCode}`;
   try {
-    if (TRAILER.test(tailOf(fd, 128).toString('latin1'))) return;
-    const trailer =
-      returnCode === null
-        ? `# looper_outcome=${outcome}`
-        : `# codex_exec_return_code=${returnCode}`;
+    // This very line only: an agent may print one that looks like it.
+    const ending = `\n${trailer}\n`;
+    if (tailOf(fd, ending.length).toString('latin1') === ending) return;
     appendLine(fd, `\n${trailer}`);
   } finally {
     closeSync(fd);
@@ -80,14 +78,17 @@ export function readLogTail(path: string, maxBytes: number): string {
   }
 }
 
-/** An exit as the original writes it: the code, or minus the number of the signal. */
+/**
+ * An exit as the original writes it: the code, or minus the number of the signal; null where
+ * neither is known, which must not read as a success.
+ */
 export function returnCodeOf(exit: {
   readonly exitCode: number | null;
   readonly signal: string | null;
 }): number | null {
   if (exit.exitCode !== null) return exit.exitCode;
-  if (exit.signal === null) return null;
-  return -(os.signals[exit.signal as NodeJS.Signals] ?? 0);
+  const number = os.signals[(exit.signal ?? '') as NodeJS.Signals] as number | undefined;
+  return number === undefined ? null : -number;
 }
 
 function tailOf(fd: number, maxBytes: number): Buffer {
@@ -96,10 +97,6 @@ function tailOf(fd: number, maxBytes: number): Buffer {
   const bytes = Buffer.alloc(length);
   const read = readSync(fd, bytes, 0, length, size - length);
   return bytes.subarray(0, read);
-}
-
-function appendLine(fd: number, line: string): void {
-  writeFully(fd, Buffer.from(`${endsInNewline(fd) ? '' : '\n'}${line}\n`));
 }
 
 /** A workspace or ticket name may hold a newline; a header line may not. */

@@ -16,7 +16,8 @@ export function createRunIdLookup(directory: string): (runId: string) => boolean
 
 function readRunIds(directory: string): ReadonlySet<string> {
   const ids = readdirSync(directory).flatMap((name) => {
-    const runId = name.endsWith('.json') ? runIdOfBase(name.slice(0, -'.json'.length)) : null;
+    // Any file will do: of a run whose record was unreadable, processes may still be alive.
+    const runId = runIdOfBase(name.slice(0, name.indexOf('.')));
     return runId === null ? [] : [runId];
   });
   return new Set(ids);

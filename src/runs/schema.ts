@@ -10,7 +10,7 @@ const usage = z.object({
   reasoning_output_tokens: z.number(),
 });
 
-export const runTurnSchema = z.object({
+const turn = z.object({
   ticket: z.string().nullable(),
   thread_id: z.string().nullable(),
   exit_code: z.number().nullable(),
@@ -22,7 +22,7 @@ export const runTurnSchema = z.object({
   started_at: z.string(),
   finished_at: z.string().nullable(),
   final_message: z.string().nullable(),
-  replies: z.array(z.string()).optional(),
+  replies: z.array(z.string()).exactOptional(),
 });
 
 const question = z.object({
@@ -45,7 +45,7 @@ const summary = z.object({
 });
 
 /** A record as it lies on disk. A later version, which may mean other things, is not read. */
-export const runRecordSchema = z.object({
+const runRecordSchema = z.object({
   version: z.literal(1),
   run_id: z.string(),
   trigger: z.string(),
@@ -59,12 +59,12 @@ export const runRecordSchema = z.object({
   finished_at: z.string().nullable(),
   runner: identity.nullable(),
   agent: identity.nullable(),
-  turns: z.array(runTurnSchema),
+  turns: z.array(turn),
   log_path: z.string(),
-  resets_at: z.string().nullable().optional(),
-  question: question.nullable().optional(),
-  summary: summary.nullable().optional(),
-  changed: z.boolean().nullable().optional(),
+  resets_at: z.string().nullable().exactOptional(),
+  question: question.nullable().exactOptional(),
+  summary: summary.nullable().exactOptional(),
+  changed: z.boolean().nullable().exactOptional(),
 });
 
 /** Null when the text is not a record that this version of Looper reads (torn, garbled, newer). */
@@ -76,5 +76,5 @@ export function parseRunRecord(text: string): RunRecord | null {
     return null;
   }
   const parsed = runRecordSchema.safeParse(value);
-  return parsed.success ? (parsed.data as RunRecord) : null;
+  return parsed.success ? parsed.data : null;
 }

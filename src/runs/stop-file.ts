@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fsyncSync, linkSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { systemErrorCode } from '../errors.ts';
 import { writeFully } from './atomic-file.ts';
 
@@ -11,20 +11,25 @@ export type StopReason = (typeof STOP_REASONS)[number];
  * stands. On a full disk nothing can be written and the runner reads its signal as `shutdown`.
  */
 export function requestStop(path: string, reason: StopReason): StopReason {
-  let fd: number;
+  const temporary = `${path}.${process.pid}.tmp`;
+  rmSync(temporary, { force: true });
   try {
-    fd = openSync(path, 'wx', 0o600);
+    const fd = openSync(temporary, 'wx', 0o600);
+    try {
+      writeFully(fd, Buffer.from(`${reason}\n`));
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    // A link fails where the name is taken, and it appears with its content: nobody reads half.
+    linkSync(temporary, path);
+    return reason;
   } catch (error) {
     if (systemErrorCode(error) === 'EEXIST') return readStopReason(path) ?? reason;
     throw error;
-  }
-  try {
-    writeFully(fd, Buffer.from(`${reason}\n`));
-    fsyncSync(fd);
   } finally {
-    closeSync(fd);
+    rmSync(temporary, { force: true });
   }
-  return reason;
 }
 
 /** The reason on disk; null when nobody asked for a stop. */

@@ -1,10 +1,10 @@
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemErrorCode } from '../errors.ts';
+import { messageOf, systemErrorCode } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { preallocateEnd, readEnd } from './end-file.ts';
 import { appendEvent } from './events-file.ts';
-import { createRunBase, runFiles, runIdOfBase, type RunFiles } from './files.ts';
+import { createdAtOf, createRunBase, runFiles, runIdOfBase, type RunFiles } from './files.ts';
 import { stateOf, writeRecord } from './finish.ts';
 import type { RunRecord } from './record.ts';
 import { parseRunRecord } from './schema.ts';
@@ -17,7 +17,7 @@ export interface StoredRun {
 /** The runs of a log directory, read from their files; only the list of names is kept in memory. */
 export interface RunStore {
   readonly directory: string;
-  /** Reserves the end, writes the first record and the first event. Throws when the disk is full. */
+  /** Reserves the end, writes the first record and event. On a full disk it throws and leaves nothing. */
   create(record: Omit<RunRecord, 'log_path'>): StoredRun;
   /** Newest first; `before` is a run id. */
   list(options: { readonly limit: number; readonly before?: string | undefined }): RunRecord[];
@@ -27,9 +27,14 @@ export interface RunStore {
   isComplete(run: StoredRun): boolean;
   /** Runs without an end, oldest first. Looks at every record: for the start of the service. */
   unfinished(): StoredRun[];
-  /** Removes what is too old or too many, never a run without an end or with an open question. */
+  /**
+   * Removes runs that are too old or too many, never one without an end or with an open question,
+   * and says how many. What cannot be removed is logged and stays for the next time.
+   */
   prune(now: Date): number;
 }
+
+const DAY_MS = 86_400_000;
 
 interface StoreOptions {
   readonly directory: string;
@@ -41,6 +46,8 @@ interface StoreOptions {
 export function createRunStore(options: StoreOptions): RunStore {
   const { directory, log } = options;
   const bases = loadBases(directory);
+  /** Told of once each, not at every look. */
+  const newer = new Set<string>();
 
   const read = (base: string): StoredRun | null => {
     const files = runFiles(directory, base);
@@ -48,14 +55,19 @@ export function createRunStore(options: StoreOptions): RunStore {
     if (text === null) return null;
     const record = parseRunRecord(text);
     if (record === null) {
-      setAside(files, text, log);
+      if (!isNewer(text)) {
+        setAside(files.record, log);
+      } else if (!newer.has(base)) {
+        newer.add(base);
+        log.warn({ record: files.record }, 'run.record_newer');
+      }
       return null;
     }
     const end = record.status === 'finished' ? null : readEnd(files.end);
     return { files, record: end === null ? record : { ...record, ...stateOf(end) } };
   };
-  const newestFirst = function* (): Generator<StoredRun> {
-    for (const base of bases.toReversed()) {
+  const newestFirst = function* (end = bases.length): Generator<StoredRun> {
+    for (const base of bases.slice(0, end).toReversed()) {
       const run = read(base);
       if (run !== null) yield run;
     }
@@ -68,28 +80,30 @@ export function createRunStore(options: StoreOptions): RunStore {
       const files = runFiles(directory, base);
       const record: RunRecord = { ...fields, log_path: files.log };
       preallocateEnd(files.end);
-      writeRecord(files, record);
+      try {
+        writeRecord(files, record);
+        appendEvent(files.events, {
+          type: 'created',
+          at: record.created_at,
+          run_id: record.run_id,
+          trigger: record.trigger,
+          mode: record.mode,
+          workspace: record.workspace,
+        });
+      } catch (error) {
+        for (const path of [files.events, files.record, files.end]) rmSync(path, { force: true });
+        throw error;
+      }
       bases.push(base);
-      appendEvent(files.events, {
-        type: 'created',
-        at: record.created_at,
-        run_id: record.run_id,
-        trigger: record.trigger,
-        mode: record.mode,
-        workspace: record.workspace,
-      });
       return { files, record };
     },
     list: ({ limit, before }) => {
+      const isBefore = (base: string): boolean => runIdOfBase(base) === before;
+      const end = before === undefined ? bases.length : Math.max(0, bases.findLastIndex(isBefore));
       const page: RunRecord[] = [];
-      let reached = before === undefined;
-      for (const base of bases.toReversed()) {
+      for (const { record } of newestFirst(end)) {
         if (page.length >= limit) break;
-        if (reached) {
-          const run = read(base);
-          if (run !== null) page.push(run.record);
-        }
-        reached ||= runIdOfBase(base) === before;
+        page.push(record);
       }
       return page;
     },
@@ -101,25 +115,35 @@ export function createRunStore(options: StoreOptions): RunStore {
     isComplete,
     unfinished: () => bases.flatMap((base) => read(base) ?? []).filter((run) => !isComplete(run)),
     prune: (now) => {
-      const oldest = now.getTime() - options.keepDays * 86_400_000;
-      const surplus = Math.max(0, bases.length - options.keepRuns);
-      const removed = bases.filter((base, index) => {
+      const oldest = now.getTime() - options.keepDays * DAY_MS;
+      const surplus = bases.length - options.keepRuns;
+      const mayGo = (base: string): boolean => {
         const run = read(base);
-        if (run === null || run.record.status !== 'finished') return false;
-        const isOld = Date.parse(run.record.created_at) < oldest;
-        return (isOld || index < surplus) && !hasOpenQuestion(run);
-      });
-      for (const base of removed) removeRun(directory, base);
-      const gone = new Set(removed);
-      bases.splice(0, bases.length, ...bases.filter((base) => !gone.has(base)));
-      return removed.length;
+        return run?.record.status === 'finished' && !hasOpenQuestion(run);
+      };
+      const unwanted = bases.filter(
+        (base, index) => (index < surplus || createdAtOf(base) < oldest) && mayGo(base),
+      );
+      const removed = removeRuns(directory, unwanted, log);
+      bases.splice(0, bases.length, ...bases.filter((base) => !removed.has(base)));
+      return removed.size;
     },
   };
 }
 
 /** A run that waits for a person who has not answered yet. */
 export function hasOpenQuestion({ files, record }: StoredRun): boolean {
-  return record.outcome === 'waiting' && record.question != null && !existsSync(files.replies);
+  return record.outcome === 'waiting' && record.question != null && !hasReply(files.replies);
+}
+
+/** An empty folder is what a reply leaves that the disk had no room for. */
+function hasReply(directory: string): boolean {
+  try {
+    return readdirSync(directory).some((name) => name.endsWith('.md'));
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 /** Reads the record as it lies on disk: an end may stand whose record could not be written. */
@@ -137,24 +161,36 @@ function loadBases(directory: string): string[] {
     .sort();
 }
 
+/** Of a later Looper, which will want to find it as it is. */
+function isNewer(text: string): boolean {
+  return /"version":\s*(?!1\b)\d+/.test(text);
+}
+
 /** A garbled record must not stop the service; its log and its other files stay where they are. */
-function setAside(files: RunFiles, text: string, log: Logger): void {
-  const isNewer = /"version":\s*(?!1\b)\d+/.test(text);
-  const record = files.record;
-  if (isNewer) {
-    log.warn({ record }, 'run.record_newer');
-    return;
-  }
+function setAside(record: string, log: Logger): void {
   renameSync(record, `${record}.unreadable`);
   log.warn({ record, kept_as: `${record}.unreadable` }, 'run.record_unreadable');
 }
 
-function removeRun(directory: string, base: string): void {
-  // The record goes first: what is left of an interrupted removal is no run any more.
-  rmSync(join(directory, `${base}.json`), { force: true });
-  for (const name of readdirSync(directory)) {
-    if (name.startsWith(`${base}.`)) rmSync(join(directory, name), { recursive: true, force: true });
+function removeRuns(directory: string, bases: readonly string[], log: Logger): Set<string> {
+  if (bases.length === 0) return new Set();
+  const namesOf = new Map(bases.map((base) => [base, [] as string[]]));
+  for (const name of readdirSync(directory))
+    namesOf.get(name.slice(0, name.indexOf('.')))?.push(name);
+  const removed = new Set<string>();
+  for (const [base, names] of namesOf) {
+    const record = `${base}.json`;
+    try {
+      // The record goes last: without it, what an interrupted removal leaves would stay for ever.
+      for (const name of [...names.filter((other) => other !== record), record]) {
+        rmSync(join(directory, name), { recursive: true, force: true });
+      }
+      removed.add(base);
+    } catch (error) {
+      log.warn({ run: base, reason: messageOf(error) }, 'run.prune_failed');
+    }
   }
+  return removed;
 }
 
 function readIfThere(path: string): string | null {

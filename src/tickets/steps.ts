@@ -1,4 +1,5 @@
 import type { Outcome, RunQuestion, TurnOutcome } from '../runs/record.ts';
+import { printable } from './text.ts';
 
 /**
  * The ticket loop as a pure function: what has happened goes in, what to do next comes out. The
@@ -12,11 +13,14 @@ import type { Outcome, RunQuestion, TurnOutcome } from '../runs/record.ts';
  *  2. the ticket is done: commit it, before any guard, for finished work is finished however its
  *     turn ended; what the turn would have ended the run with is kept for after the commit;
  *  3. the agent asked a person and waits: finish as `waiting`;
- *  4. the ticket file is gone: select the next one;
- *  5. the ticket file is broken: ask the agent to repair it, three times;
- *  6. the turn itself failed: by kind, retried (network, lost thread, full context) or the end;
+ *  4. the ticket file is gone: select the next one, unless the turn ended the run;
+ *  5. the turn itself failed: by kind, the end, or tried again (network, lost thread, full context);
+ *  6. the ticket file is broken: ask the agent to repair it, three times;
  *  7. nothing changed in two turns in a row: `no_progress`;
  *  8. otherwise the same ticket again, on its own thread, under the caps.
+ *
+ * The failed turn stands before the broken file: a limit that was hit is not hit three times more
+ * by asking for a repair.
  */
 export type LoopEvent =
   | { readonly kind: 'selected'; readonly selection: Selection }
@@ -72,8 +76,12 @@ export interface LoopState {
   readonly runTurns: number;
   readonly ticketTurns: number;
   readonly unchangedTurns: number;
+  /** After the last turn; before the first one `open`. */
+  readonly ticketState: JudgedTurn['ticketState'];
+  /** Turns that left the ticket file broken: so many repairs have been asked for. */
   readonly repairs: number;
   readonly commitRequests: number;
+  /** In a row, whatever the ticket: it is the network that fails, not the ticket. */
   readonly networkFailures: number;
   readonly overflows: number;
   /** How the run ends once the finished ticket is committed. */
@@ -88,6 +96,7 @@ export interface LoopLimits {
 export const MAX_REPAIRS = 3;
 export const MAX_COMMIT_REQUESTS = 2;
 export const MAX_UNCHANGED_TURNS = 2;
+const SHOWN_PATHS = 5;
 /** With delays that double from 2 s to 5 min: about twenty minutes of a network that is down. */
 export const MAX_NETWORK_FAILURES = 10;
 
@@ -110,8 +119,9 @@ export function nextStep(
     case 'committed':
       return afterCommit(state, event.uncommitted, limits);
     case 'delayed':
-      return turn(state, state.threadId === null ? 'first' : 'continue', limits);
+      return again(state, limits);
   }
+  return event satisfies never;
 }
 
 type Next = ReturnType<typeof nextStep>;
@@ -126,87 +136,115 @@ function afterSelection(state: LoopState, selection: Selection, limits: LoopLimi
     return finish(state, 'waiting', question.title, { question });
   }
   const { ticket } = selection;
-  if (ticket === state.ticket) {
-    return turn(state, state.threadId === null ? 'first' : 'continue', limits);
-  }
+  // Somebody opened it again, or it is back.
+  if (ticket === state.ticket) return again({ ...state, ticketState: 'open' }, limits);
   return turn({ ...state, ...freshTicket(ticket) }, 'first', limits);
 }
 
-function countTurn(state: LoopState, { outcome, threadId, changed }: JudgedTurn): LoopState {
+/**
+ * A turn that the network or a lost thread kept from working is none: it counts against no cap but
+ * its own. A thread can be lost only once, so what is called so without one counts like any turn.
+ */
+function countTurn(state: LoopState, turnEnd: JudgedTurn): LoopState {
+  const { outcome, threadId, changed, ticketState } = turnEnd;
+  const kept = { ...state, ticketState, threadId: threadId ?? state.threadId };
   if (outcome === 'network_error') {
-    return { ...state, threadId, networkFailures: state.networkFailures + 1 };
+    // What it kept from being heard was not asked for.
+    const commitRequests = state.commitRequests - (state.ticketState === 'done' ? 1 : 0);
+    return { ...kept, commitRequests, networkFailures: state.networkFailures + 1 };
   }
-  if (outcome === 'resume_failed') return { ...state, threadId: null };
+  if (outcome === 'resume_failed' && state.threadId !== null) return { ...kept, threadId: null };
+  const isThreadLost = outcome === 'resume_failed' || outcome === 'context_overflow';
   return {
-    ...state,
-    threadId: outcome === 'context_overflow' ? null : threadId,
+    ...kept,
+    ...(isThreadLost ? { threadId: null } : {}),
     runTurns: state.runTurns + 1,
     ticketTurns: state.ticketTurns + 1,
     unchangedTurns: changed === false ? state.unchangedTurns + 1 : 0,
+    repairs: state.repairs + (ticketState === 'broken' ? 1 : 0),
     networkFailures: 0,
   };
 }
 
 function afterTurn(state: LoopState, turnEnd: JudgedTurn, limits: LoopLimits): Next {
-  const { outcome, ticketState, message, question } = turnEnd;
+  const { outcome, ticketState, message } = turnEnd;
   if (outcome === 'stopped') return finish(state, 'stopped', message);
 
-  const ending = endingOf(turnEnd);
+  // The first end stands: a question must not be lost to the turn that was asked to commit.
+  const ending = state.pending ?? endingOf(state, turnEnd);
+  const ended = { ...state, pending: ending };
   if (ticketState === 'done' && state.ticket !== null) {
-    return {
-      state: { ...state, pending: ending },
-      step: { kind: 'commit', ticket: state.ticket },
-    };
+    return { state: ended, step: { kind: 'commit', ticket: state.ticket } };
   }
-  if (question !== null && ending !== null) return { state, step: ending };
-  if (ticketState === 'gone') return { state, step: { kind: 'select' } };
-  if (ticketState === 'broken') {
-    if (state.repairs >= MAX_REPAIRS) {
-      return finish(state, 'waiting', `${state.ticket ?? 'The ticket'} is still broken: ${message}`);
-    }
-    return turn({ ...state, repairs: state.repairs + 1 }, 'repair', limits);
-  }
+  if (ending !== null && ending.question !== null) return { state, step: ending };
+  if (ticketState === 'gone') return { state: ended, step: { kind: 'select' } };
   if (ending !== null) return { state, step: ending };
-  switch (outcome) {
-    case 'network_error':
-      if (state.networkFailures >= MAX_NETWORK_FAILURES) return finish(state, 'failed', message);
-      return { state, step: { kind: 'delay', attempt: state.networkFailures } };
-    case 'resume_failed':
-      return turn(state, 'again', limits);
-    case 'context_overflow':
-      if (state.overflows > 0) return finish(state, 'failed', message);
-      return turn({ ...state, overflows: 1 }, 'again', limits);
-    default:
-      break;
+  if (outcome === 'network_error') return retryLater(state);
+  if (outcome === 'context_overflow') return again({ ...state, overflows: 1 }, limits);
+  if (outcome === 'resume_failed') return again(state, limits);
+  if (ticketState === 'broken' && state.repairs > MAX_REPAIRS) {
+    const asked = `after ${MAX_REPAIRS} requests to repair it`;
+    return finish(state, 'waiting', `${nameOf(state)} is still broken ${asked}: ${message}`);
   }
-  if (state.unchangedTurns >= MAX_UNCHANGED_TURNS) return finish(state, 'no_progress', message);
-  return turn(state, state.threadId === null ? 'again' : 'continue', limits);
+  if (state.unchangedTurns >= MAX_UNCHANGED_TURNS && ticketState !== 'broken') {
+    const still = `${nameOf(state)} is not done, and ${MAX_UNCHANGED_TURNS} turns in a row changed nothing`;
+    return finish(state, 'no_progress', `${still}. The last one ended with: ${message}`);
+  }
+  return again(state, limits);
 }
 
 function afterCommit(state: LoopState, uncommitted: readonly string[], limits: LoopLimits): Next {
+  const { pending } = state;
   if (uncommitted.length === 0) return { state, step: { kind: 'select' } };
-  if (state.commitRequests >= MAX_COMMIT_REQUESTS) {
-    const paths = uncommitted.slice(0, 5).join(', ');
-    return finish(
-      state,
-      'waiting',
-      `${state.ticket ?? 'A ticket'} is done, but its changes are not committed: ${paths}`,
-    );
+  const mayAsk =
+    state.commitRequests < MAX_COMMIT_REQUESTS &&
+    state.networkFailures < MAX_NETWORK_FAILURES &&
+    spentCap(state, limits) === null &&
+    // Whoever cannot work, cannot commit either; whoever waits for an answer can.
+    (pending === null || pending.question !== null);
+  if (mayAsk) {
+    const asking = { ...state, commitRequests: state.commitRequests + 1 };
+    return state.networkFailures > 0 ? retryLater(asking) : again(asking, limits);
   }
-  return turn({ ...state, commitRequests: state.commitRequests + 1 }, 'commit', limits);
+  const left = `${nameOf(state)} is done, but its changes are not committed: ${someOf(uncommitted)}`;
+  if (pending === null) return finish(state, 'waiting', left);
+  return { state, step: { ...pending, reason: `${pending.reason} (${left})` } };
+}
+
+function retryLater(state: LoopState): Next {
+  return { state, step: { kind: 'delay', attempt: state.networkFailures } };
+}
+
+/** The same ticket once more, asked for what its last turn left. */
+function again(state: LoopState, limits: LoopLimits): Next {
+  if (state.ticketState === 'broken') return turn(state, 'repair', limits);
+  if (state.ticketState === 'done') return turn(state, 'commit', limits);
+  return turn(state, state.threadId === null ? 'again' : 'continue', limits);
 }
 
 /** The end that a turn brings about by itself; null when the loop may go on after it. */
-function endingOf({ outcome, message, question, resetsAt }: JudgedTurn): Finish | null {
-  const end = (as: Outcome): Finish => ({
+function endingOf(
+  { networkFailures, overflows }: LoopState,
+  { outcome, message, question, resetsAt }: JudgedTurn,
+): Finish | null {
+  const end = (as: Outcome, reason = message): Finish => ({
     kind: 'finish',
     outcome: as,
-    reason: message,
+    reason,
     question: null,
     resetsAt: null,
   });
-  if (question !== null) return { ...end('waiting'), reason: question.title, question };
+  if (question !== null) return { ...end('waiting', question.title), question };
   switch (outcome) {
+    case 'network_error':
+      if (networkFailures < MAX_NETWORK_FAILURES) return null;
+      return end(
+        'failed',
+        `The model could not be reached ${networkFailures} times in a row: ${message}`,
+      );
+    case 'context_overflow':
+      if (overflows === 0) return null;
+      return end('failed', `The context overflowed in a fresh thread too: ${message}`);
     case 'usage_limited':
       return { ...end('usage_limited'), resetsAt };
     case 'sandbox_unusable':
@@ -226,18 +264,23 @@ function endingOf({ outcome, message, question, resetsAt }: JudgedTurn): Finish 
 }
 
 function turn(state: LoopState, prompt: PromptKind, limits: LoopLimits): Next {
-  const ticket = state.ticket ?? '';
-  if (state.runTurns >= limits.maxTurns) {
-    return finish(state, 'limit_reached', `The run has had its ${limits.maxTurns} turns.`);
+  const spent = spentCap(state, limits);
+  if (spent !== null) return finish(state, 'limit_reached', spent);
+  return {
+    state,
+    step: { kind: 'turn', ticket: state.ticket ?? '', prompt, threadId: state.threadId },
+  };
+}
+
+/** Which cap leaves no turn, as a sentence; null when there is one left. */
+function spentCap(state: LoopState, { maxTurns, maxTurnsPerTicket }: LoopLimits): string | null {
+  if (state.runTurns >= maxTurns) {
+    return `The run has had its ${maxTurns} turns (LOOPER_MAX_TURNS), and ${nameOf(state)} is not done.`;
   }
-  if (state.ticketTurns >= limits.maxTurnsPerTicket) {
-    return finish(
-      state,
-      'limit_reached',
-      `${ticket} has had its ${limits.maxTurnsPerTicket} turns in this run and is not done.`,
-    );
+  if (state.ticketTurns >= maxTurnsPerTicket) {
+    return `${nameOf(state)} has had its ${maxTurnsPerTicket} turns in this run (LOOPER_MAX_TURNS_PER_TICKET) and is not done.`;
   }
-  return { state, step: { kind: 'turn', ticket, prompt, threadId: state.threadId } };
+  return null;
 }
 
 function finish(
@@ -249,16 +292,25 @@ function finish(
   return { state, step: { kind: 'finish', outcome, reason, question, resetsAt: null } };
 }
 
-function freshTicket(
-  ticket: string,
-): Omit<LoopState, 'runTurns' | 'networkFailures' | 'pending'> {
+function freshTicket(ticket: string): Omit<LoopState, 'runTurns' | 'networkFailures' | 'pending'> {
   return {
     ticket,
     threadId: null,
     ticketTurns: 0,
     unchangedTurns: 0,
     repairs: 0,
+    ticketState: 'open',
     commitRequests: 0,
     overflows: 0,
   };
+}
+
+function nameOf({ ticket }: LoopState): string {
+  return ticket === null ? 'The ticket' : printable(ticket);
+}
+
+function someOf(paths: readonly string[]): string {
+  const more = paths.length - SHOWN_PATHS;
+  const shown = paths.slice(0, SHOWN_PATHS).map(printable).join(', ');
+  return more > 0 ? `${shown} and ${more} more` : shown;
 }
