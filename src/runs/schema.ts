@@ -45,7 +45,7 @@ const summary = z.object({
 });
 
 /** A record as it lies on disk. A later version, which may mean other things, is not read. */
-const runRecordSchema = z.object({
+export const runRecordSchema = z.object({
   version: z.literal(1),
   run_id: z.string(),
   trigger: z.string(),
