@@ -30,6 +30,8 @@ program
 await program.parseAsync();
 
 async function serve(): Promise<void> {
+  // Whoever reads our output may be gone; that must not keep us from ending what we started.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   try {
     const config = readConfig();
     const daemon = await startDaemon({

@@ -15,7 +15,7 @@ import { finishRun } from './runs/finish.ts';
 import { acquireLock } from './runs/lock.ts';
 import { createLog } from './runs/log-file.ts';
 import { createRunIdLookup } from './runs/run-ids.ts';
-import { readStopReason } from './runs/stop-file.ts';
+import { readStopReason, type StopReason } from './runs/stop-file.ts';
 import { endTurn, startTurn, turnCommand, type TurnContext } from './runner/execute-turn.ts';
 import { openGate, type Gate } from './runner/gate.ts';
 import type { RunOrder } from './runner/order.ts';
@@ -62,7 +62,14 @@ async function holdRun(order: RunOrder, gate: Gate, stop: AbortSignal): Promise<
   if (gate.isClosed() || readEnd(files.end) !== null) return;
 
   const writer = createRunWriter(files, order.record);
+  const noteStop = (): void => {
+    writer.record.status = 'stopping';
+    writer.save();
+    writer.event('stopping', { reason: stopReasonOf(writer) });
+  };
   const finish = (end: RunEnd): void => {
+    // What is written from here on is final.
+    stop.removeEventListener('abort', noteStop);
     finishRun(files, writer.record, end);
     gate.reply({ kind: 'ended', outcome: end.outcome });
   };
@@ -100,6 +107,7 @@ async function holdRun(order: RunOrder, gate: Gate, stop: AbortSignal): Promise<
     finish(endOf('spawn_failed', reason));
     return;
   }
+  stop.addEventListener('abort', noteStop, { once: true });
   try {
     finish(await drive(order, writer, gate, stop));
   } catch (error) {
@@ -148,15 +156,19 @@ async function drive(
   return end.outcome === 'stopped' ? stoppedEnd(writer, end) : end;
 }
 
-/** Whoever asked for the stop has put the reason on disk; a bare SIGTERM is the service's. */
 function stoppedEnd(writer: RunWriter, end: RunEnd): RunEnd {
-  const outcome = readStopReason(writer.files.stop) ?? 'shutdown';
+  const outcome = stopReasonOf(writer);
   const sentences = {
     stopped: 'A person stopped it.',
     replaced: 'A newer trigger replaced it.',
     shutdown: 'The service was shut down.',
   } as const;
   return { ...end, outcome, reason: sentences[outcome], question: null };
+}
+
+/** Whoever asked for the stop has put the reason on disk; a bare SIGTERM is the service's. */
+function stopReasonOf({ files }: RunWriter): StopReason {
+  return readStopReason(files.stop) ?? 'shutdown';
 }
 
 function survivedSentence(pids: readonly number[]): string {

@@ -43,11 +43,12 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
   app.use(async (c, next) => {
     const started = performance.now();
     const about = { requestId: c.get('requestId'), method: c.req.method, path: c.req.path };
-    log.debug(about, 'http.start');
+    // Dashboards and probes ask all the time; what changes something, or fails, is worth a line.
+    const isRead = c.req.method === 'GET';
+    log[isRead ? 'debug' : 'info'](about, 'http.start');
     await next();
     const ms = Math.round(performance.now() - started);
-    // Dashboards and probes ask all the time; what changes something, or fails, is worth a line.
-    const level = c.req.method === 'GET' && c.res.ok ? 'debug' : 'info';
+    const level = isRead && c.res.ok ? 'debug' : 'info';
     log[level]({ ...about, status: c.res.status, ms }, 'http.end');
   });
   app.use(createGuard(config.http));
@@ -90,8 +91,8 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
   }
 
   app.get('/runs', (c) => {
-    const before = c.req.query('before');
-    if (before !== undefined) requireRun(before);
+    const given = c.req.query('before');
+    const before = given === undefined ? undefined : requireRun(given).run_id;
     const page = store.list({ limit: pageSize(c.req.query('limit')), before });
     return c.json({ ok: true, runs: page });
   });

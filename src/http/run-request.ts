@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isPlainName } from '../codex/command.ts';
 import type { Config } from '../config.ts';
 import { LooperError } from '../errors.ts';
 import type { RunRequest } from '../run/request.ts';
@@ -26,7 +27,10 @@ const prompt = text
     (value) => value === '' || value.trim() !== '',
     'must not be blank; send "" to announce and clean up only',
   );
-const name = filled.max(128, 'must be at most 128 characters long');
+const name = text.refine(
+  isPlainName,
+  'must be up to 128 letters, digits and . _ : / @ + - , beginning with a letter or a digit',
+);
 
 const bodySchema = z.object({
   zulip_message: filled.optional(),
@@ -90,7 +94,7 @@ export function parseRunRequest(
     callerRunId: context.callerRunId,
     announceStart: true,
     warnings: Object.keys(body)
-      .filter((field) => !(field in bodySchema.shape))
+      .filter((field) => !Object.hasOwn(bodySchema.shape, field))
       .map((field) => `field '${field.slice(0, 100)}' is unknown and was ignored`),
   };
 }
@@ -112,9 +116,10 @@ function delayOf(given: Body): number | undefined {
   if (own !== undefined || legacy.length === 0) return own;
   const sum = legacy.reduce((total, value) => total + value, 0);
   if (sum > MAX_SECONDS) {
+    const names = LEGACY_DELAYS.map((field) => `'${field}'`).join(', ');
     throw new LooperError(
       'REQUEST_INVALID',
-      `the sum of ${LEGACY_DELAYS.join(', ')} is ${sum}; it must be at most ${MAX_SECONDS}`,
+      `the sum of ${names} is ${sum}; it must be at most ${MAX_SECONDS}`,
     );
   }
   return milliseconds(sum);

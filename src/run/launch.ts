@@ -62,20 +62,32 @@ export function createLauncher(deps: LauncherDeps): Launcher {
     orderFor: (runner: GatedRunner) => RunOrder,
   ): Promise<{ runner: GatedRunner; reply: RunnerReply }> => {
     let runner = first;
-    for (let attempt = 1; ; attempt += 1) {
-      runner.order(orderFor(runner));
-      const reply = await runner.nextReply(START_MS);
-      if (reply !== null && reply.kind !== 'busy') return { runner, reply };
-      await sendAway(runner);
-      log.warn({ runId: run.record.run_id, attempt, reply }, 'run.runner_lost');
-      // The log is created once the lock is held: with it the runner may have started the agent.
-      const mayHaveStarted = existsSync(run.files.log);
-      if (attempt === MAX_RUNNERS || mayHaveStarted) {
-        const reason = runnerLostSentence(reply);
-        await watch.close(run, mayHaveStarted ? {} : { outcome: 'spawn_failed', reason });
-        throw new LooperError('RUNNER_FAILED', runnerLostSentence(reply));
+    try {
+      for (let attempt = 1; ; attempt += 1) {
+        runner.order(orderFor(runner));
+        const reply = await runner.nextReply(START_MS);
+        if (reply !== null && reply.kind !== 'busy') return { runner, reply };
+        await sendAway(runner);
+        log.warn({ runId: run.record.run_id, attempt, reply }, 'run.runner_lost');
+        if (attempt === MAX_RUNNERS || mayHaveStarted(run)) {
+          throw new LooperError('RUNNER_FAILED', runnerLostSentence(reply));
+        }
+        runner = standby.take();
       }
-      runner = standby.take();
+    } catch (error) {
+      await sendAway(runner);
+      if (mayHaveStarted(run)) await watch.close(run);
+      else abandon(run, error);
+      throw error;
+    }
+  };
+
+  const abandon = ({ files, record }: StoredRun, why: unknown): void => {
+    try {
+      const end = { ...NO_END, finished_at: new Date().toISOString(), reason: messageOf(why) };
+      deps.onAbandon(finishRun(files, record, end).record);
+    } catch (error) {
+      log.error({ runId: record.run_id, err: error }, 'run.abandon_failed');
     }
   };
 
@@ -121,7 +133,7 @@ export function createLauncher(deps: LauncherDeps): Launcher {
       const { runner, reply } = await order(run, firstRunner, (next) => {
         const record = { ...run.record, runner: next.identity };
         // So that whoever finds this run later knows whom it was given to.
-        writeRecord(run.files, record);
+        whileDiskHolds(store.directory, () => writeRecord(run.files, record));
         return {
           ...prepared.order,
           record,
@@ -148,14 +160,7 @@ export function createLauncher(deps: LauncherDeps): Launcher {
       };
     },
 
-    abandon: ({ files, record }, why) => {
-      try {
-        const end = { ...NO_END, finished_at: new Date().toISOString(), reason: messageOf(why) };
-        deps.onAbandon(finishRun(files, record, end).record);
-      } catch (error) {
-        log.error({ runId: record.run_id, err: error }, 'run.abandon_failed');
-      }
-    },
+    abandon,
   };
 }
 
@@ -191,6 +196,11 @@ async function startupCheck(
     if (reply.kind === 'turn_exited') exit = reply;
     if (reply.kind === 'ended') return { exit, hasEnded: true };
   }
+}
+
+/** The log is created once the lock is held: with it the runner may have started the agent. */
+function mayHaveStarted({ files }: StoredRun): boolean {
+  return existsSync(files.log);
 }
 
 /** Makes sure that a runner we gave up cannot carry out its order after all. */

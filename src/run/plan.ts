@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { resolveBinary } from '../codex/binary.ts';
 import type { Config } from '../config.ts';
-import { LooperError, messageOf } from '../errors.ts';
+import { readSmallFile } from '../config/small-file.ts';
+import { LooperError } from '../errors.ts';
 import { gitDirectoriesToOpen, resolveRepository, type Repository } from '../git/repository.ts';
 import type { RunOrder, TurnPlan } from '../runner/order.ts';
 import { readWorkFingerprint } from '../runner/progress.ts';
@@ -200,19 +200,13 @@ async function chooseWork(request: RunRequest, workspace: string, config: Config
 function readDefaultPrompt({ text, file }: Config['prompt']): string | null {
   if (text !== undefined) return text;
   if (file === undefined) return null;
-  try {
-    const prompt = readFileSync(file, 'utf8');
-    if (prompt.trim() !== '') return prompt;
-  } catch (error) {
-    throw new LooperError(
-      'NOTHING_TO_RUN',
-      `LOOPER_PROMPT_FILE cannot be read: ${messageOf(error)}. Mend that, or unset it.`,
-      { cause: error },
-    );
-  }
+  const found = readSmallFile(file);
+  if (found.kind === 'read' && found.text.trim() !== '') return found.text;
+  const problems = { missing: 'does not exist', read: 'is blank' };
+  const why = found.kind === 'unusable' ? found.why : problems[found.kind];
   throw new LooperError(
     'NOTHING_TO_RUN',
-    `LOOPER_PROMPT_FILE ${file} is blank; write a prompt there.`,
+    `LOOPER_PROMPT_FILE ${file} ${why}. Write a prompt there, or unset the variable.`,
   );
 }
 

@@ -32,8 +32,7 @@ export interface GatedRunner {
 
 /** Spawns a detached runner with a socket pair as its gate. */
 export function spawnRunner(options: RunnerSpawnOptions): GatedRunner {
-  mkdirSync(dirname(options.stderrPath), { recursive: true, mode: 0o700 });
-  const stderrFd = openSync(options.stderrPath, 'a', 0o600);
+  const stderrFd = openStderr(options.stderrPath);
   let child: ChildProcess;
   try {
     child = spawn(process.execPath, [options.entry], {
@@ -55,6 +54,19 @@ export function spawnRunner(options: RunnerSpawnOptions): GatedRunner {
   return gateOf(identity, child.stdio[3] as Socket);
 }
 
+function openStderr(path: string): number {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    return openSync(path, 'a', 0o600);
+  } catch (error) {
+    throw new LooperError(
+      'LOG_DIR_UNUSABLE',
+      `${path}, where a runner's last words go, cannot be opened: ${messageOf(error)}. Mend that, or name another log directory in LOOPER_LOG_DIR.`,
+      { cause: error },
+    );
+  }
+}
+
 function gateOf(identity: ProcessIdentity, socket: Socket): GatedRunner {
   const replies: RunnerReply[] = [];
   let wake: () => void = () => undefined;
@@ -74,7 +86,7 @@ function gateOf(identity: ProcessIdentity, socket: Socket): GatedRunner {
     text = lines.pop() ?? '';
     // Our own program at the other end of a socket pair: nobody else can write here.
     replies.push(...lines.map((line) => JSON.parse(line) as RunnerReply));
-    wake();
+    if (lines.length > 0) wake();
   });
   socket.unref();
   return {
@@ -103,7 +115,7 @@ export interface Standby {
   take(): GatedRunner;
   /** Takes back a runner that was not needed. */
   giveBack(runner: GatedRunner): void;
-  /** Spawns the next one to stand by, unless one does or none is wanted. */
+  /** Spawns the next one to stand by, unless one does, none is wanted, or none can be spawned. */
   refill(): void;
   stop(): void;
 }
@@ -128,7 +140,12 @@ export function createStandby(options: RunnerSpawnOptions, wanted: boolean): Sta
     },
     refill: () => {
       if (!wanted || stopped || waiting?.isWaiting() === true) return;
-      waiting = spawnRunner(options);
+      try {
+        waiting = spawnRunner(options);
+      } catch (error) {
+        // It only saves time: the launch that needs a runner spawns one, and says why it cannot.
+        if (!(error instanceof LooperError)) throw error;
+      }
     },
     stop: () => {
       stopped = true;

@@ -13,6 +13,8 @@ export interface LooperOptions {
   /** Holds `logs/`; two daemons on one home share a log directory. */
   readonly home: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** A command that runs the daemon's, which follows as its last arguments: `unshare …`, say. */
+  readonly within?: readonly string[];
 }
 
 export interface Answer {
@@ -62,7 +64,8 @@ export function looperEnvironment({ home, env = {} }: LooperOptions): Record<str
 export async function startLooper(options: LooperOptions): Promise<Looper> {
   mkdirSync(options.home, { recursive: true });
   const environment = looperEnvironment(options);
-  const child = spawn(process.execPath, [cliPath, 'serve'], {
+  const command = [...(options.within ?? []), process.execPath, cliPath, 'serve'];
+  const child = spawn(command[0] ?? '', command.slice(1), {
     cwd: options.home,
     env: environment,
     stdio: ['ignore', 'pipe', 'pipe'],
