@@ -5,14 +5,17 @@ import { createAutopoll, type Autopoll } from './autopoll.ts';
 import { createStateFile } from './autopoll/state.ts';
 import { buildAgentEnvironment } from './codex/environment.ts';
 import type { Config } from './config.ts';
+import { openConfigFile, type FileConfig } from './config-file.ts';
+import { createFileChannels } from './daemon/file-channels.ts';
 import { greet } from './daemon/greeting.ts';
 import { findMissing } from './daemon/readiness.ts';
 import { LooperError } from './errors.ts';
 import { resolveRepository } from './git/repository.ts';
+import { createChat } from './hooks/chat.ts';
+import { createDeliveries } from './hooks/deliveries.ts';
 import { createIdempotencyStore } from './http/idempotency.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
 import { startLogger } from './logger.ts';
-import { createChannels } from './notify/channels.ts';
 import { createHealthcheck } from './notify/healthcheck.ts';
 import { createOutbox } from './notify/outbox.ts';
 import { createRunAnnouncer } from './run/announce-end.ts';
@@ -21,6 +24,7 @@ import { createPlanner } from './run/plan.ts';
 import { createReplies } from './run/reply.ts';
 import { createStaleAgents } from './run/stale.ts';
 import { createRunQueue } from './run/queue.ts';
+import { createUnattended } from './run/unattended.ts';
 import { createRuns, type Runs } from './run.ts';
 import { createRunWatch } from './run-watch.ts';
 import { readWorkFingerprint } from './runner/progress.ts';
@@ -29,6 +33,7 @@ import { realLocation } from './paths.ts';
 import { acquireLock } from './runs/lock.ts';
 import { createRunIdLookup } from './runs/run-ids.ts';
 import { createRunStore } from './runs/store.ts';
+import { createSchedules } from './schedules.ts';
 import { createApp, startServer } from './server.ts';
 import { resolveTicketsDirectory } from './tickets/directory.ts';
 
@@ -86,9 +91,23 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
   const { log } = logger;
   for (const warning of config.warnings) log.warn({ warning }, 'config.warning');
 
+  const file = openConfigFile(
+    {
+      path: config.configFile,
+      variables: { ...config.agentEnvironment, ...environment },
+      workspace: config.workspace.directory,
+    },
+    { log, addSecret: logger.redactor.add },
+  );
+  lifecycle.onClose('configuration file', () => file.close());
+
   const store = createRunStore({ ...config.logs, log });
-  const channels = createChannels(config.notify, log);
-  for (const secret of channels.secretValues) logger.redactor.add(secret);
+  const channelsOf = (current: FileConfig) => {
+    const created = createFileChannels(current, { config, environment, log });
+    for (const secret of created.secretValues) logger.redactor.add(secret);
+    return created;
+  };
+  let channels = channelsOf(file.current());
   const { timeoutMs, required, healthcheckUrl } = config.notify;
   const outbox = createOutbox({
     directory: join(directory, 'outbox'),
@@ -96,6 +115,10 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     timeoutMs,
     retryStarts: !required,
     log,
+  });
+  file.onChange((current) => {
+    channels = channelsOf(current);
+    outbox.use(channels.notifiers);
   });
   const healthcheck = createHealthcheck(healthcheckUrl, { timeoutMs, log });
   lifecycle.onClose('announcements', async () => {
@@ -137,7 +160,7 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     buildAgentEnvironment({
       daemonEnv: environment,
       envFileRest: config.agentEnvironment,
-      secretNames: config.secretNames,
+      secretNames: [...config.secretNames, ...file.current().secretNames],
       runId,
       url: triggerUrl,
       ticket: null,
@@ -180,6 +203,14 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     notifyRequired: required,
     log,
   });
+  const triggers = createUnattended({
+    runs,
+    runDefaults: config.runs,
+    announceFailure: (text, workspace) =>
+      outbox.post({ kind: 'failed', text, runId: null, workspace }),
+    log,
+  });
+  lifecycle.onClose('triggers', () => triggers.settled());
   lifecycle.onClose('run', async () => {
     await runs.shutdown();
     if (config.runs.onShutdown === 'stop') await watch.stop('shutdown');
@@ -206,19 +237,27 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
   });
   later.autopoll = autopoll;
 
+  const replies = createReplies({
+    store,
+    runs,
+    runDefaults: config.runs,
+    ticketsDirectory: config.tickets.directory,
+  });
+  const redact = logger.redactor.text;
   const app = createApp({
     config,
     version: options.version,
     runs,
-    replies: createReplies({
-      store,
-      runs,
-      runDefaults: config.runs,
-      ticketsDirectory: config.tickets.directory,
-    }),
+    replies,
     watch,
     store,
     autopoll,
+    hooks: {
+      hooks: () => file.current().hooks,
+      deliveries: createDeliveries(directory, log),
+      triggers,
+      chat: createChat({ triggers, watch, store, autopoll, replies, redact, log }),
+    },
     idempotency: createIdempotencyStore(directory),
     missing: () => findMissing(options, channels.problems),
     log,
@@ -231,6 +270,10 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
   void runs.startQueued();
   autopoll.start();
   lifecycle.onClose('autopoll', () => autopoll.stop());
+  const schedules = createSchedules({ triggers, watch, log });
+  lifecycle.onClose('schedules', () => schedules.stop());
+  schedules.use(file.current().schedules);
+  file.onChange((current) => schedules.use(current.schedules));
   // Ends first: a launch may wait for an hour, and both the timer and its caller wait for it.
   lifecycle.onClose('launch', () => runs.shutdown());
   log.info({ url: server.url, logDirectory: directory }, 'server.started');

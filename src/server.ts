@@ -4,7 +4,9 @@ import type { Config } from './config.ts';
 import { LooperError } from './errors.ts';
 import { answerProblems, setAnswerHeaders, type HttpEnv } from './http/answers.ts';
 import { readJsonObject } from './http/body.ts';
+import { createFailureLimit } from './http/failure-limit.ts';
 import { createGuard } from './http/guard.ts';
+import { addHookRoutes, type HookRouteDeps } from './http/hook-routes.ts';
 import type { IdempotencyStore, StoredAnswer } from './http/idempotency.ts';
 import { startHttpServer, type HttpServer } from './http/listen.ts';
 import { toRunAnswer } from './http/run-answer.ts';
@@ -29,6 +31,7 @@ export interface AppDeps {
   readonly store: RunStore;
   readonly autopoll: Autopoll;
   readonly idempotency: IdempotencyStore;
+  readonly hooks: Omit<HookRouteDeps, 'log'>;
   /** What keeps a run from starting, in sentences; none: ready. */
   readonly missing: () => Promise<readonly string[]>;
   readonly log: Logger;
@@ -51,6 +54,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     const level = isRead && c.res.ok ? 'debug' : 'info';
     log[level]({ ...about, status: c.res.status, ms }, 'http.end');
   });
+  app.use(createFailureLimit());
   app.use(createGuard(config.http));
   answerProblems(app, (err, requestId) => log.error({ requestId, err }, 'http.bug'));
 
@@ -117,6 +121,8 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     const answer = await deps.replies.reply(run_id, text, c.get('requestId'));
     return c.json(toRunAnswer(answer, config.codex.sandbox));
   });
+
+  addHookRoutes(app, { ...deps.hooks, log });
 
   app.get('/autopoll', (c) => c.json({ ok: true, autopoll: autopoll.status() }));
   app.post('/autopoll/pause', (c) => c.json({ ok: true, autopoll: autopoll.pause() }));
