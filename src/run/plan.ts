@@ -39,6 +39,11 @@ export interface PreparedRun {
 }
 
 export interface Planner {
+  /**
+   * Where a trigger for this workspace would work (null: the configured one), symbolic links
+   * resolved. Throws `WORKSPACE_INVALID`, also where there is none, and `FORBIDDEN`.
+   */
+  workspace(requested: string | null): string;
   /** Checks a trigger. Throws what the contract answers with 4xx or 503; touches nothing. */
   plan(request: RunRequest): Promise<RunPlan>;
   /** Once the way is clear: the first turn's prompt, and the state of the work before it. */
@@ -64,6 +69,9 @@ export function createPlanner(deps: PlannerDeps): Planner {
     'the configuration file': config.configFile,
   };
 
+  const findWorkspace = (requested: string | null): string | null =>
+    resolveWorkspace(requested, config.workspace, { home: deps.home, protectedPlaces });
+
   const findBinary = (request: RunRequest, workspace: string | null): Promise<AgentBinary> =>
     resolveBinary({
       requested: request.binary,
@@ -85,11 +93,14 @@ export function createPlanner(deps: PlannerDeps): Planner {
   };
 
   return {
+    workspace: (requested) => {
+      const workspace = findWorkspace(requested);
+      if (workspace === null) throw noWorkspace();
+      return workspace;
+    },
+
     plan: async (request) => {
-      const workspace = resolveWorkspace(request.workspace, config.workspace, {
-        home: deps.home,
-        protectedPlaces,
-      });
+      const workspace = findWorkspace(request.workspace);
       const warnings: string[] = [];
       if (request.prompt === '') {
         const binary = await findBinary(request, workspace).catch(() => null);
