@@ -45,7 +45,7 @@ export interface LetterFiles {
 }
 
 /** Far more than what can be announced again: the ends of a day, and one run's messages. */
-const KEPT: Readonly<Partial<Record<LetterState, number>>> = { sent: 5000, dead: 1000 };
+const KEPT: Readonly<Partial<Record<LetterState, number>>> = { sent: 2000, dead: 500 };
 
 const NAME =
   /^((?:auto)?[0-9a-f]{8}|none-[0-9a-f]{8})\.([\w-]{1,40})\.([A-Za-z0-9][\w-]{0,39})\.(waiting|sending|sent|dead)$/;

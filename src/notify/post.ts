@@ -33,8 +33,8 @@ export interface Poster {
 export function createPoster(options: PosterOptions): Poster {
   const { url, timeoutMs, log } = options;
   const { origin, pathname, search } = new URL(url);
-  const path = pathname.length > 1 ? [pathname + search, pathname] : [];
-  const redactor = createRedactor([url, ...path, ...(options.secrets ?? [])]);
+  const path = pathname.length > 1 ? [url, pathname + search, pathname] : [];
+  const redactor = createRedactor([...path, ...(options.secrets ?? [])]);
   const clean = (text: string): string => redactor.text(neutraliseControls(text));
 
   return {
@@ -81,7 +81,7 @@ function judge(outcome: HttpOutcome, context: Context, isAborted: boolean): Verd
   }
   if (outcome.kind === 'unreachable') {
     const { reason, mayHaveArrived: isInDoubt } = outcome;
-    return failed(`cannot reach ${origin}: ${reason}. Check ${setting} and the network`, {
+    return failed(`cannot reach ${origin}: ${reason}. Check the network and ${setting}`, {
       isInDoubt,
       retryAfterMs: isInDoubt ? null : DEFAULT_RETRY_MS,
     });

@@ -174,6 +174,7 @@ export function createSender(name: string, options: SenderOptions): Sender {
       wake();
     },
     add: (letter) => {
+      if (waiting.some((one) => one.letter === letter)) return;
       waiting.push({ letter, failures: 0, notBefore: 0 });
       wake();
     },
