@@ -18,6 +18,7 @@ import { createLifecycle, type Lifecycle } from './lifecycle.ts';
 import { startLogger } from './logger.ts';
 import { createHealthcheck } from './notify/healthcheck.ts';
 import { createOutbox } from './notify/outbox.ts';
+import { createAfterRun } from './run/after-run.ts';
 import { createRunAnnouncer } from './run/announce-end.ts';
 import { createLauncher } from './run/launch.ts';
 import { createPlanner } from './run/plan.ts';
@@ -147,6 +148,7 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     graceMs: config.kill.graceMs,
     log,
     onLook: (run) => announcer.look(run),
+    afterRun: createAfterRun({ config, environment, store, log }),
     onEnd: (record) => {
       later.autopoll?.noteEnd(record);
       announcer.announceEnd(record);

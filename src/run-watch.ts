@@ -67,6 +67,8 @@ interface RunWatchOptions {
   readonly log: Logger;
   /** Called with the active run about ten times a second. */
   readonly onLook: (run: StoredRun) => void;
+  /** Called once a run has its end, and waited for before anything else may start. Never throws. */
+  readonly afterRun: (run: StoredRun) => Promise<void>;
   /** Called once per run that ends while this daemon watches; nobody waits for what it starts. */
   readonly onEnd: (record: RunRecord) => void;
 }
@@ -120,6 +122,7 @@ export function createRunWatch(options: RunWatchOptions): RunWatch {
   /** Its runner is gone: takes over what that left undone, and tells whoever wants to know. */
   const settle = async (run: StoredRun, end: Partial<RunEnd>): Promise<void> => {
     const record = store.isComplete(run) ? reread(run) : await complete(run, end);
+    await options.afterRun({ ...run, record });
     if (current?.run === run) current = null;
     log.info({ runId: record.run_id, outcome: record.outcome, reason: record.reason }, 'run.end');
     options.onEnd(record);

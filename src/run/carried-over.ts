@@ -3,7 +3,8 @@ import { isPlainName } from '../codex/command.ts';
 import { readTurnReport } from '../codex/turn-report.ts';
 import { systemErrorCode } from '../errors.ts';
 import type { Git } from '../git/safe-git.ts';
-import { dropCarried, readCarried, type CarriedTicket } from '../runner/carry.ts';
+import { dropCarried, keepCarried, readCarried, type CarriedTicket } from '../runner/carry.ts';
+import { MAX_FINAL_MESSAGE_CHARS } from '../runner/judge.ts';
 import { isSameTicket } from '../runner/known-replies.ts';
 import type { LoopOrder } from '../runner/order.ts';
 import { makeUpCommit } from '../runner/settle-ticket.ts';
@@ -28,7 +29,8 @@ export async function takeCarriedOver(options: {
   readonly workspace: string;
   readonly runId: string;
   readonly queue: Queue;
-  readonly entry: QueueEntry;
+  /** The ticket that comes next; null: none. */
+  readonly entry: QueueEntry | null;
   readonly policy: LoopOrder['commit'];
   readonly git: Git | null;
 }): Promise<CarriedOver> {
@@ -42,8 +44,11 @@ export async function takeCarriedOver(options: {
   for (const known of readCarried(store.directory, workspace, warn)) {
     const carried = await completed(store, known);
     const found = queue.entries.find(({ fileName }) => isSameTicket(fileName, carried.ticket));
-    if (found === entry) next = carried.worked ? carried : null;
-    if (found !== undefined && !isDone(found)) continue;
+    if (found === entry && carried.worked) next = carried;
+    if (found !== undefined && !isDone(found) && carried.worked) {
+      if (carried !== known) keepCarried(store.directory, workspace, carried);
+      continue;
+    }
     if (found !== undefined && carried.worked) {
       const { directory: ticketsDirectory } = queue;
       const ticket = { ...carried, ticket: found.fileName };
@@ -75,10 +80,11 @@ async function completed(store: RunStore, known: CarriedTicket): Promise<Carried
     const isSameThread = threadId !== null && threadId === carried.thread_id;
     carried = {
       ...carried,
+      turns: run?.record.turns.length ?? carried.turns,
       worked: true,
       thread_id: threadId !== null && isPlainName(threadId) ? threadId : null,
       usage: usage ?? (isSameThread ? carried.usage : null),
-      final_message: finalMessage ?? carried.final_message,
+      final_message: finalMessage?.slice(0, MAX_FINAL_MESSAGE_CHARS) ?? carried.final_message,
     };
   }
   return carried;

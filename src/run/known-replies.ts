@@ -25,11 +25,11 @@ export async function collectReplies(
   workspace: string,
   queue: Queue,
 ): Promise<readonly KnownReply[]> {
-  const oldest = oldestAnswered(store.directory);
-  if (oldest === undefined) return [];
+  const answered = answeredRuns(store.directory);
   const runs: StoredRun[] = [];
   for (const run of recentRuns(store, workspace)) {
-    if (run.files.base < oldest) break;
+    if (answered.size === 0) break;
+    answered.delete(run.files.base);
     runs.push(run);
   }
   let replies: readonly KnownReply[] = [];
@@ -50,12 +50,10 @@ export async function collectReplies(
   return replies;
 }
 
-/** A look at names, which spares most launches the reading of records. */
-function oldestAnswered(directory: string): string | undefined {
-  return readdirSync(directory)
-    .filter((name) => name.endsWith(ENDING))
-    .map((name) => name.slice(0, -ENDING.length))
-    .sort()[0];
+/** By a look at names, which spares most launches the reading of records. */
+function answeredRuns(directory: string): Set<string> {
+  const names = readdirSync(directory).filter((name) => name.endsWith(ENDING));
+  return new Set(names.map((name) => name.slice(0, -ENDING.length)));
 }
 
 /** Null for a gate: its answer is for whichever ticket works next. */

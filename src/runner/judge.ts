@@ -5,7 +5,7 @@ import type { TurnOutcome, TurnRecord, Usage } from '../runs/record.ts';
 import type { TurnExit } from './turn.ts';
 import { subtractUsage } from './usage.ts';
 
-const MAX_FINAL_MESSAGE_CHARS = 8_000;
+export const MAX_FINAL_MESSAGE_CHARS = 8_000;
 /** Codex names the end of a limit to the minute, rounded down. */
 const RESET_ROUNDING_MS = 60_000;
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
-  eventsOf,
+  endEvent,
   finishing,
   resumed,
   run,
@@ -46,7 +46,7 @@ describe('what a turn leaves of its ticket', () => {
     expect(first?.env['LOOPER_TICKET']).toBe('.looper/tickets/TICKET-001.md');
     expect(second?.prompt).toContain('done: false');
     expect(second?.prompt).toContain('<previous_ticket');
-    expect(eventsOf(record, 'end')[0]?.['summary']).toEqual(record.summary);
+    expect((await endEvent(record))['summary']).toEqual(record.summary);
   });
 
   test('an unfinished ticket continues its own thread; sandbox and -C stand before resume', async () => {

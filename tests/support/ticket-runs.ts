@@ -14,6 +14,7 @@ import { readEvents, type RunEvent } from '../../src/runs/events-file.ts';
 import { readCalls, writeScenario, type FakeCall, type TurnScenario } from './fake-codex.ts';
 import { newRepository, person, place, write, type Place } from './git-repo.ts';
 import { startLooper, type Looper } from './looper.ts';
+import { waitFor } from './wait-for.ts';
 
 /** One daemon for all tests of a file, each of which has a workspace of its own. */
 export function sharedLooper(env: Record<string, string> = {}): () => Looper {
@@ -130,6 +131,11 @@ export async function reply(looper: Looper, runId: string, text: string): Promis
 export function eventsOf(record: RunRecord, type?: RunEvent['type']): RunEvent[] {
   const events = readEvents(record.log_path.replace(/\.log$/, '.events.jsonl'));
   return type === undefined ? events : events.filter((event) => event.type === type);
+}
+
+/** The final event comes after the end that the daemon answers with, by a moment. */
+export function endEvent(record: RunRecord): Promise<RunEvent> {
+  return waitFor('the final event', () => eventsOf(record, 'end')[0]);
 }
 
 /** The words behind `resume` in a call; null for a fresh thread. */
