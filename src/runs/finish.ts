@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.ts';
 import { writeFileAtomic } from './atomic-file.ts';
-import { writeEnd, type RunEnd } from './end-file.ts';
+import { readEnd, writeEnd, type RunEnd } from './end-file.ts';
 import { appendEvent, readEvents } from './events-file.ts';
 import type { RunFiles } from './files.ts';
 import { appendTrailer } from './log-file.ts';
@@ -13,15 +13,12 @@ export interface FinishedRun {
 }
 
 /**
- * Ends a run: end file, trailer, final event, record, in this order. May be called again by
- * whoever holds the run lock (the runner died in between, the disk was full): the first end wins
- * and nothing is written twice. Throws only when the end file itself cannot be written.
+ * Ends a run: trailer, end file, final event, record, in this order. The trailer comes before the
+ * end that makes the run a finished one, so that who sees that finds the log complete. May be called
+ * again by whoever holds the run lock (the runner died in between, the disk was full): the first end
+ * wins and nothing is written twice. Throws only when the end file itself cannot be written.
  */
 export function finishRun(files: RunFiles, record: RunRecord, end: RunEnd): FinishedRun {
-  const final = writeEnd(files.end, end);
-  // A record that is finished already may hold more than had room in the end file.
-  const state = record.status === 'finished' ? {} : stateOf(final);
-  const finished: RunRecord = { ...record, ...state, agent: null };
   const failures: string[] = [];
   const attempt = (what: string, write: () => void): void => {
     try {
@@ -30,7 +27,12 @@ export function finishRun(files: RunFiles, record: RunRecord, end: RunEnd): Fini
       failures.push(`${what}: ${messageOf(error)}`);
     }
   };
-  attempt('trailer', () => appendTrailer(files.log, final.return_code, final.outcome));
+  const { return_code, outcome } = readEnd(files.end) ?? end;
+  attempt('trailer', () => appendTrailer(files.log, return_code, outcome));
+  const final = writeEnd(files.end, end);
+  // A record that is finished already may hold more than had room in the end file.
+  const state = record.status === 'finished' ? {} : stateOf(final);
+  const finished: RunRecord = { ...record, ...state, agent: null };
   attempt('final event', () => appendFinalEvent(files, finished));
   attempt('record', () => writeRecord(files, finished));
   return { record: finished, failures };

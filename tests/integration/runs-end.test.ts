@@ -7,7 +7,7 @@ import { preallocateEnd, readEnd, writeEnd, type RunEnd } from '../../src/runs/e
 import { readEvents } from '../../src/runs/events-file.ts';
 import type { RunFiles } from '../../src/runs/files.ts';
 import { finishRun } from '../../src/runs/finish.ts';
-import { createLog } from '../../src/runs/log-file.ts';
+import { appendTrailer, createLog } from '../../src/runs/log-file.ts';
 import { OUTCOMES, type RunRecord } from '../../src/runs/record.ts';
 import { createTestStore, endOf, newRun, SUMMARY, usage } from '../support/runs.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -190,7 +190,7 @@ describe('finishing a run', () => {
     expect(createTestStore(directory).latest()?.record.question?.text).toHaveLength(20_000);
   });
 
-  const interruptions = ['end', 'log', 'events', 'record'].flatMap((file, step) => [
+  const interruptions = ['log', 'end', 'events', 'record'].flatMap((file, step) => [
     { file, step, isTorn: false },
     { file, step, isTorn: true },
   ]);
@@ -199,7 +199,7 @@ describe('finishing a run', () => {
     'completes what was interrupted before the $file was written (torn: $isTorn; rows 36, 41)',
     ({ step, isTorn }) => {
       const { files, record, directory } = started();
-      const paths = [files.end, files.log, files.events, files.record];
+      const paths = [files.log, files.end, files.events, files.record];
       const before = paths.map((path) => readFileSync(path));
       finishRun(files, record, endOf({ outcome: 'stopped', return_code: 130 }));
       for (const [index, path] of paths.entries()) {
@@ -212,9 +212,9 @@ describe('finishing a run', () => {
       }
 
       const stored = createTestStore(directory).find('ab12cd34');
-      expect(stored?.record.outcome).toBe(step === 0 ? null : 'stopped');
+      expect(stored?.record.outcome).toBe(step < 2 ? null : 'stopped');
       const end =
-        step === 0 ? endOf({ outcome: 'stopped', return_code: 130 }) : endOf({ outcome: 'lost' });
+        step < 2 ? endOf({ outcome: 'stopped', return_code: 130 }) : endOf({ outcome: 'lost' });
       finishRun(files, stored?.record ?? record, end);
 
       const finished = createTestStore(directory).find('ab12cd34');
@@ -230,6 +230,24 @@ describe('finishing a run', () => {
       expect(log.match(/^# codex_exec_return_code=130$/gm)).toHaveLength(1);
     },
   );
+
+  test('when the end cannot be written, throws, and the log is complete all the same', () => {
+    const { files, record, directory } = started();
+    rmSync(files.end);
+    symlinkSync('/nowhere/at/all', files.end);
+    expect(() => finishRun(files, record, endOf())).toThrow('ELOOP');
+    expect(readFileSync(files.log, 'utf8')).toMatch(/\n\n# codex_exec_return_code=0\n$/);
+    expect(createTestStore(directory).latest()?.record.status).toBe('running');
+  });
+
+  test('a run that was lost between its trailer and its end says both', () => {
+    const { files, record } = started();
+    appendTrailer(files.log, 0, 'succeeded');
+    finishRun(files, record, endOf({ outcome: 'lost', return_code: null }));
+    expect(readFileSync(files.log, 'utf8')).toMatch(
+      /\n\n# codex_exec_return_code=0\n\n# looper_outcome=lost\n$/,
+    );
+  });
 
   test('a run without an exit code has its outcome in the last line; one without a log has none', () => {
     const { files, record } = started();
