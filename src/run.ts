@@ -13,6 +13,8 @@ import type { StoredRun } from './runs/store.ts';
 
 /** A caller that found a launch under way may well succeed after the startup check. */
 const BUSY_RETRY_SECONDS = 2;
+/** How often a launch that is past calling off is looked at, until its run can be stopped. */
+const CALL_OFF_LOOK_MS = 5;
 
 /** A trigger that has passed every check; the rest happens whether or not somebody waits. */
 export interface AcceptedRun {
@@ -32,6 +34,11 @@ export interface Runs {
   trigger(request: RunRequest): Promise<RunAnswer>;
   /** Takes a trigger out of the queue; false when it does not wait there (any more). */
   cancelQueued(runId: string): boolean;
+  /**
+   * Calls off the launch of this run as long as no agent was ordered, else waits until the run can
+   * be stopped like any other. False when it is not being launched.
+   */
+  callOff(runId: string): Promise<boolean>;
   /** Starts what waits in the queue, unless something runs. Never throws. */
   startQueued(): Promise<void>;
   isLaunching(): boolean;
@@ -53,8 +60,8 @@ export interface RunDeps {
 
 export function createRuns(deps: RunDeps): Runs {
   const { planner, watch, standby, launcher, queue, log } = deps;
-  const closing = new AbortController();
-  let launch: Promise<unknown> | null = null;
+  let launch: Launch | null = null;
+  let isClosing = false;
 
   const announce = async (request: RunRequest, runId: string | null, workspace: string | null) => {
     if (!request.announceStart) return { notified: false, output: '', failures: [] };
@@ -78,16 +85,12 @@ export function createRuns(deps: RunDeps): Runs {
     };
   };
 
-  const wait = async (ms: number): Promise<void> => {
-    if (ms > 0) await delay(ms, undefined, { signal: closing.signal }).catch(() => undefined);
-    if (closing.signal.aborted) throw shuttingDown();
-  };
-
   /** Everything between the checks and the answer. `run` is null when nothing is to be started. */
   const carryOut = async (
     request: RunRequest,
     plan: RunPlan,
     run: StoredRun | null,
+    off: AbortSignal,
   ): Promise<RunAnswer> => {
     let runner: GatedRunner | null = null;
     let isOrdered = false;
@@ -95,15 +98,16 @@ export function createRuns(deps: RunDeps): Runs {
       if (run !== null) runner = standby.take();
       const announced = await announce(request, run?.record.run_id ?? null, plan.workspace);
       // The run that is active may be meant to outlive this daemon.
-      if (closing.signal.aborted) throw shuttingDown();
+      off.throwIfAborted();
       const { replacedRunId, killedPids } = await clearTheWay(plan);
-      await wait(request.delayMs);
+      await delay(request.delayMs, undefined, { signal: off }).catch(() => undefined);
+      off.throwIfAborted();
       let agent = null;
       if (run !== null && runner !== null && plan.mode !== 'none') {
         const prepared = await launcher.prepare(request, plan, run);
-        if (closing.signal.aborted) throw shuttingDown();
+        off.throwIfAborted();
         isOrdered = true;
-        agent = await launcher.start(request, run, prepared, runner, closing.signal);
+        agent = await launcher.start(request, run, prepared, runner, off);
       }
       return {
         ...answerOf(request, plan, run),
@@ -126,7 +130,8 @@ export function createRuns(deps: RunDeps): Runs {
     const { requestId, trigger } = request;
     const about = { requestId, trigger, mode: plan.mode, runId: run?.record.run_id ?? null };
     log.info({ ...about, workspace: plan.workspace }, 'run.step');
-    const current = carryOut(request, plan, run)
+    const off = new AbortController();
+    const current = carryOut(request, plan, run, off.signal)
       .then(
         (answer) => {
           log.info({ ...about, replaced: answer.replacedRunId }, 'run.success');
@@ -140,10 +145,12 @@ export function createRuns(deps: RunDeps): Runs {
       .finally(() => {
         launch = null;
         standby.refill();
+        // Where nothing was started, nothing will end.
+        void startQueued();
       });
-    // Somebody may await it later, or nobody: the log has it.
-    current.catch(() => undefined);
-    launch = current;
+    // Somebody may await the answer later, or nobody: the log has it.
+    const done = current.catch(() => undefined);
+    launch = { runId: about.runId, off, done };
     return current;
   };
 
@@ -158,7 +165,7 @@ export function createRuns(deps: RunDeps): Runs {
 
   const accept = async (request: RunRequest): Promise<AcceptedRun> => {
     const plan = await planner.plan(request);
-    if (closing.signal.aborted) throw shuttingDown();
+    if (isClosing) throw shuttingDown();
     const active = watch.active()?.record.run_id ?? null;
     // Whoever calls from inside the active run would be killed in the middle of its request.
     const isCaller = active !== null && request.callerRunId === active;
@@ -171,17 +178,20 @@ export function createRuns(deps: RunDeps): Runs {
 
   const startQueued = async (): Promise<void> => {
     const waiting = queue.peek();
-    const isBusy = launch !== null || watch.active() !== null;
-    if (waiting === null || isBusy || closing.signal.aborted) return;
+    const mayStart = (): boolean => launch === null && watch.active() === null && !isClosing;
+    if (waiting === null || !mayStart()) return;
     const { run, request } = waiting;
+    const isStillThere = (): boolean => queue.peek()?.run.record.run_id === run.record.run_id;
     try {
       const plan = await planner.plan(request);
-      if (launch !== null || watch.active() !== null) return;
+      if (!mayStart() || !isStillThere()) return;
+      const next = plan.mode === 'none' ? null : launcher.dequeue(run, plan);
       queue.remove();
-      await carryOutAlone(request, plan, plan.mode === 'none' ? null : launcher.dequeue(run, plan));
+      // Its failure is on record already.
+      carryOutAlone(request, plan, next).catch(() => undefined);
     } catch (error) {
       log.warn({ runId: run.record.run_id, err: error }, 'run.queued_failed');
-      queue.remove();
+      if (isStillThere()) queue.remove();
       launcher.abandon(run, error);
     }
   };
@@ -196,12 +206,31 @@ export function createRuns(deps: RunDeps): Runs {
       queue.cancel('A person stopped it while it waited in the queue.');
       return true;
     },
+    callOff: async (runId) => {
+      const isLaunching = (): boolean => launch?.runId === runId;
+      const wasLaunching = isLaunching();
+      while (isLaunching() && watch.active()?.record.run_id !== runId) {
+        launch?.off.abort(calledOff(runId));
+        await Promise.race([launch?.done, delay(CALL_OFF_LOOK_MS)]);
+      }
+      return wasLaunching;
+    },
     isLaunching: () => launch !== null,
     shutdown: async () => {
-      closing.abort();
-      await launch?.catch(() => undefined);
+      isClosing = true;
+      launch?.off.abort(shuttingDown());
+      await launch?.done;
     },
   };
+}
+
+/** The launch that holds the mutex. */
+interface Launch {
+  readonly runId: string | null;
+  /** Aborted with what its caller is told. */
+  readonly off: AbortController;
+  /** Never rejects. */
+  readonly done: Promise<unknown>;
 }
 
 /** What an answer says before anything has happened. */
@@ -226,6 +255,10 @@ function busy(activeRunId: string | null): LooperError {
     retryAfterSeconds: BUSY_RETRY_SECONDS,
     details: { active_run_id: activeRunId },
   });
+}
+
+function calledOff(runId: string): LooperError {
+  return new LooperError('NOT_ACTIVE', `run ${runId} was stopped before its agent was started`);
 }
 
 function shuttingDown(): LooperError {

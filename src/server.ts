@@ -108,11 +108,12 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     if (status === 'queued' && runs.cancelQueued(run_id)) {
       return c.json({ ok: true, run: requireRun(run_id) });
     }
-    if (watch.active()?.record.run_id !== run_id) {
+    const wasLaunching = await runs.callOff(run_id);
+    if (watch.active()?.record.run_id === run_id) await watch.stop('stopped');
+    else if (!wasLaunching) {
       throw new LooperError('NOT_ACTIVE', `run ${run_id} is not active (${outcome ?? status})`);
     }
-    const stopped = await watch.stop('stopped');
-    return c.json({ ok: true, run: stopped?.record ?? requireRun(run_id) });
+    return c.json({ ok: true, run: requireRun(run_id) });
   });
 
   app.post('/runs/:id/reply', async (c) => {

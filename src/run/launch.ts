@@ -36,9 +36,9 @@ export interface Launcher {
     run: StoredRun,
     prepared: PreparedRun,
     runner: GatedRunner,
-    closing: AbortSignal,
+    off: AbortSignal,
   ): Promise<StartedAgent>;
-  /** Ends a run that no runner was ordered to carry out. Never throws. */
+  /** Ends a run that no runner was ordered to carry out, as the error says. Never throws. */
   abandon(run: StoredRun, why: unknown): void;
 }
 
@@ -84,7 +84,12 @@ export function createLauncher(deps: LauncherDeps): Launcher {
 
   const abandon = ({ files, record }: StoredRun, why: unknown): void => {
     try {
-      const end = { ...NO_END, finished_at: new Date().toISOString(), reason: messageOf(why) };
+      const end = {
+        ...NO_END,
+        outcome: outcomeOf(why),
+        finished_at: new Date().toISOString(),
+        reason: messageOf(why),
+      };
       deps.onAbandon(finishRun(files, record, end).record);
     } catch (error) {
       log.error({ runId: record.run_id, err: error }, 'run.abandon_failed');
@@ -129,7 +134,7 @@ export function createLauncher(deps: LauncherDeps): Launcher {
       return prepared;
     },
 
-    start: async (request, run, prepared, firstRunner, closing) => {
+    start: async (request, run, prepared, firstRunner, off) => {
       const { runner, reply } = await order(run, firstRunner, (next) => {
         const record = { ...run.record, runner: next.identity };
         // So that whoever finds this run later knows whom it was given to.
@@ -145,7 +150,7 @@ export function createLauncher(deps: LauncherDeps): Launcher {
       watch.follow({ ...run, record: { ...run.record, runner: runner.identity } });
       if (reply.kind !== 'started') throw refusedError(reply);
 
-      const { exit, hasEnded } = await startupCheck(runner, request.startupCheckMs, closing);
+      const { exit, hasEnded } = await startupCheck(runner, request.startupCheckMs, off);
       const startupReturnCode = exit === null ? null : returnCodeOf(exit);
       if (hasEnded && startupReturnCode !== null && startupReturnCode !== 0) {
         await watch.ended();
@@ -164,10 +169,14 @@ export function createLauncher(deps: LauncherDeps): Launcher {
   };
 }
 
-const NO_END: RunEnd = {
-  outcome: 'spawn_failed',
-  reason: null,
-  finished_at: '',
+/** A launch that was called off ends as a run would have. */
+function outcomeOf(why: unknown): RunEnd['outcome'] {
+  const code = why instanceof LooperError ? why.code : null;
+  if (code === 'SHUTTING_DOWN') return 'shutdown';
+  return code === 'NOT_ACTIVE' ? 'stopped' : 'spawn_failed';
+}
+
+const NO_END = {
   return_code: null,
   resets_at: null,
   question: null,
@@ -181,17 +190,17 @@ type TurnExited = Extract<RunnerReply, { kind: 'turn_exited' }>;
 async function startupCheck(
   runner: GatedRunner,
   checkMs: number,
-  closing: AbortSignal,
+  off: AbortSignal,
 ): Promise<{ exit: TurnExited | null; hasEnded: boolean }> {
-  const closed = new Promise<null>((resolve) => {
-    closing.addEventListener('abort', () => resolve(null), { once: true });
+  const cut = new Promise<null>((resolve) => {
+    off.addEventListener('abort', () => resolve(null), { once: true });
   });
   const deadline = performance.now() + checkMs;
   let exit: TurnExited | null = null;
   for (;;) {
     const leftMs = deadline - performance.now();
-    const isOver = leftMs <= 0 || closing.aborted;
-    const reply = isOver ? null : await Promise.race([runner.nextReply(leftMs), closed]);
+    const isOver = leftMs <= 0 || off.aborted;
+    const reply = isOver ? null : await Promise.race([runner.nextReply(leftMs), cut]);
     if (reply === null) return { exit, hasEnded: false };
     if (reply.kind === 'turn_exited') exit = reply;
     if (reply.kind === 'ended') return { exit, hasEnded: true };

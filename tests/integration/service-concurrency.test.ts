@@ -1,5 +1,7 @@
 /** Many triggers at once, and callers that do not wait for their answer. */
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { startFakeZulip } from '../support/fake-zulip.ts';
 import { looksAlive } from '../support/scripted-agent.ts';
@@ -57,6 +59,46 @@ test('triggers one after the other replace each other and leave nothing behind',
   await service.looper.post('/runs/current/stop');
   // The daemon and its standby.
   await untilLeft(service.home, 2);
+});
+
+test('a queued trigger starts when the launch that replaced the run before it fails', async () => {
+  const service = await startService({ scenario: hanging });
+  const { looper, home } = service;
+  const other = join(home, 'other');
+  const ticket = join(other, '.looper/tickets/TICKET-001.md');
+  mkdirSync(dirname(ticket), { recursive: true });
+  writeFileSync(ticket, '---\ndone: false\ntitle: One\n---\n');
+  const active = await service.started();
+  const queued = await service.started({ on_busy: 'queue' });
+  const failing = service.run({
+    workspace: other,
+    codex_prompt: undefined,
+    codex_exec_delay_seconds: 0.4,
+  });
+  expect(await looper.ended(active)).toMatchObject({ outcome: 'replaced' });
+  writeFileSync(ticket, '---\ndone: true\ntitle: One\n---\n');
+  expect((await failing).status).toBe(422);
+  await waitFor('the queued run', async () => (await looper.record(queued)).status === 'running');
+});
+
+test('a queued run that fails at once takes no other out of the queue', async () => {
+  const service = await startService({
+    scenario: {
+      turns: [{ steps: [{ do: 'hang' }] }, { steps: [{ do: 'sleep', ms: 500 }], exitCode: 3 }, {}],
+    },
+  });
+  const { looper } = service;
+  const first = await service.started();
+  await waitFor('the first agent', () => service.calls().length === 1);
+  const second = await service.started({
+    on_busy: 'queue',
+    codex_exec_startup_check_seconds: 20,
+  });
+  await looper.post(`/runs/${first}/stop`);
+  await waitFor('the second agent', () => service.calls().length === 2);
+  const third = await service.started({ on_busy: 'queue' });
+  expect(await looper.ended(second)).toMatchObject({ outcome: 'failed' });
+  expect(await looper.ended(third)).toMatchObject({ outcome: 'succeeded' });
 });
 
 test('the caller vanishes in the middle of the launch: it finishes all the same', async () => {

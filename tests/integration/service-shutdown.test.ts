@@ -37,6 +37,9 @@ test('a launch that waits is answered and ended, and the daemon exits at once', 
   const { status, body } = await answer;
   expect(status).toBe(503);
   expect(body['error']).toContain('shutting down');
+  expect(readRecords(service.looper.logDirectory)).toMatchObject([
+    { status: 'finished', outcome: 'shutdown', agent: null },
+  ]);
   expect(service.calls()).toEqual([]);
   await untilLeft(service.home, 0);
 });

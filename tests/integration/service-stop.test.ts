@@ -105,15 +105,36 @@ test('SIGTERM to a runner without a reason on disk is a shutdown', async () => {
   await untilLeft(service.home, 2);
 });
 
-test('a stop while the launch still waits is a stop of the run before it, or of none', async () => {
+test('a launch that still waits is called off: its caller learns why, nothing is left', async () => {
   const service = await startService({ scenario: hanging });
   const { looper } = service;
-  const answer = service.run({ codex_exec_delay_seconds: 0.5 });
-  const starting = await waitFor('the run', async () => {
+  const answer = service.run({ codex_exec_delay_seconds: 3000 });
+  const { run_id: runId } = await waitFor('the run', async () => {
     const { body } = await looper.get('/runs/latest');
     return body['run'] as { run_id: string } | undefined;
   });
-  const { status } = await looper.post(`/runs/${starting.run_id}/stop`);
+  const stopped = await looper.post(`/runs/${runId}/stop`);
+  expect(stopped).toMatchObject({
+    status: 200,
+    body: { run: { run_id: runId, status: 'finished', outcome: 'stopped', agent: null } },
+  });
+  const { status, body } = await answer;
   expect(status).toBe(409);
-  expect((await answer).status).toBe(200);
+  expect(body['error']).toBe(`run ${runId} was stopped before its agent was started`);
+  // The daemon and its standby.
+  await untilLeft(service.home, 2);
+  expect(service.calls()).toEqual([]);
+});
+
+test('a run in its startup check is stopped like any other', async () => {
+  const service = await startService({ scenario: hanging });
+  const answer = service.run({ codex_exec_startup_check_seconds: 3000 });
+  await waitFor('the agent', () => service.calls().length === 1);
+  const { body } = await service.looper.post('/runs/latest/stop');
+  expect(body).toMatchObject({ run: { status: 'finished', outcome: 'stopped' } });
+  // Its agent exited with 1 within the check, whoever asked it to.
+  expect(await answer).toMatchObject({
+    status: 500,
+    body: { error: expect.stringContaining('rc=1') },
+  });
 });
