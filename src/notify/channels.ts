@@ -3,6 +3,7 @@ import { LooperError } from '../errors.ts';
 import type { ChannelConfig } from './channel-config.ts';
 import { createCommand, type CommandHost } from './command.ts';
 import { ANNOUNCEMENT_KINDS, type Channel, type Notifier, type NotifyLog } from './index.ts';
+import { checkedUrl, namedValue, type Context } from './named-value.ts';
 import { createNtfy } from './ntfy.ts';
 import type { SecretSource } from './secret-source.ts';
 import { createSlack } from './slack.ts';
@@ -62,20 +63,11 @@ const DEFAULT_ZULIP: ZulipEntry = {
   events: [...ANNOUNCEMENT_KINDS],
 };
 
-interface Context {
-  readonly config: Config['notify'];
-  readonly log: NotifyLog;
-  readonly problems: string[];
-  /** Of the file: a daemon does not start with these. */
-  readonly faults: string[];
-  readonly secretValues: string[];
-}
-
 function channelOf(entry: ChannelConfig, file: FileChannels, context: Context): Channel[] {
   const { log, config, faults } = context;
   const options = { timeoutMs: config.timeoutMs, log };
   const value = (setting: 'url' | 'secret' | 'topic' | 'token') =>
-    valueOf(entry, setting, file.secrets, context);
+    namedValue(entry, setting, file.secrets, context);
   const url = (): string | null => checkedUrl(value('url'), entry.name, context);
   const made = ((): Notifier | null => {
     switch (entry.type) {
@@ -90,7 +82,8 @@ function channelOf(entry: ChannelConfig, file: FileChannels, context: Context): 
         const wantsToken = entry.token_file !== undefined || entry.token_env !== undefined;
         const token = wantsToken ? value('token') : undefined;
         if (topic === null || token === null) return null;
-        return createNtfy(entry.name, { url: entry.url, topic, token }, options);
+        const isTopicSecret = entry.topic === undefined;
+        return createNtfy(entry.name, { url: entry.url, topic, isTopicSecret, token }, options);
       }
       case 'webhook': {
         const [address, secret] = [url(), value('secret')];
@@ -154,40 +147,4 @@ function zulipChannel(entry: ZulipEntry, context: Context, isImplied: boolean): 
 function typeOf({ to, stream }: ZulipEntry): 'private' | 'stream' | null {
   if (to !== undefined) return 'private';
   return stream === undefined ? null : 'stream';
-}
-
-/** What an entry says itself, or what the file or variable holds that it names. */
-function valueOf(
-  entry: ChannelConfig,
-  setting: 'url' | 'secret' | 'topic' | 'token',
-  secrets: SecretSource,
-  { log, faults, secretValues }: Context,
-): string | null {
-  const given = entry as Readonly<Record<string, unknown>>;
-  const named = (suffix: string): string | null => {
-    const value = given[setting + suffix];
-    return typeof value === 'string' ? value : null;
-  };
-  const [inline, path, variable] = [named(''), named('_file'), named('_env')];
-  if (path === null && variable === null) return inline;
-  const secret = path === null ? secrets.variable(variable ?? '') : secrets.file(path);
-  if (secret.kind === 'missing') {
-    faults.push(
-      `channel "${entry.name}": ${setting}_${path === null ? 'env' : 'file'}: ${secret.why}`,
-    );
-    return null;
-  }
-  if (secret.warning !== null) log.warn({ warning: secret.warning }, 'notify.warning');
-  secretValues.push(secret.value);
-  return secret.value;
-}
-
-/** The value itself is not repeated: it is a secret. */
-function checkedUrl(given: string | null, name: string, { faults }: Context): string | null {
-  if (given === null) return null;
-  const url = URL.canParse(given) ? new URL(given) : null;
-  const isPlain = url !== null && url.username === '' && url.password === '';
-  if (isPlain && ['http:', 'https:'].includes(url.protocol)) return given;
-  faults.push(`channel "${name}": its url is not an http(s) address without user name`);
-  return null;
 }

@@ -45,7 +45,7 @@ export interface LetterFiles {
 }
 
 /** Far more than what can be announced again: the ends of a day, and one run's messages. */
-const KEPT: Readonly<Partial<Record<LetterState, number>>> = { sent: 2000, dead: 500 };
+const KEPT = { sent: 2000, dead: 500 };
 
 const NAME =
   /^((?:auto)?[0-9a-f]{8}|none-[0-9a-f]{8})\.([\w-]{1,40})\.([A-Za-z0-9][\w-]{0,39})\.(waiting|sending|sent|dead)$/;
@@ -65,7 +65,11 @@ const announcementSchema = z.object({
  * is whole or not at all, and which works on a full disk. What cannot be written is logged and goes
  * on in memory.
  */
-export function createLetterFiles(directory: string, log: NotifyLog): LetterFiles {
+export function createLetterFiles(
+  directory: string,
+  log: NotifyLog,
+  kept: Readonly<Partial<Record<LetterState, number>>> = KEPT,
+): LetterFiles {
   const pathOf = ({ run, event, channel }: Letter, state: LetterState): string =>
     join(directory, `${run}.${event}.${channel}.${state}`);
   const tolerate = (what: string, write: () => void): boolean => {
@@ -138,14 +142,14 @@ export function createLetterFiles(directory: string, log: NotifyLog): LetterFile
     move,
     remove,
     prune: (letters) =>
-      Object.entries(KEPT).flatMap(([state, kept]) => {
+      Object.entries(kept).flatMap(([state, count]) => {
         const those = letters.filter((letter) => letter.state === state);
-        if (those.length <= kept) return [];
+        if (those.length <= count) return [];
         const dated = those.map((letter) => ({
           letter,
           at: modifiedAt(pathOf(letter, letter.state)),
         }));
-        const gone = dated.sort((a, b) => a.at - b.at).slice(0, those.length - kept);
+        const gone = dated.sort((a, b) => a.at - b.at).slice(0, those.length - count);
         for (const { letter } of gone) remove(letter);
         return gone.map(({ letter }) => letter);
       }),

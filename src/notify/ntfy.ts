@@ -25,20 +25,21 @@ export interface NtfySettings {
   /** The server, without the topic. */
   readonly url: string;
   readonly topic: string;
+  /** On a public server, who knows the topic can read and write it. */
+  readonly isTopicSecret: boolean;
   readonly token: string | undefined;
 }
 
 /** Publishes to a topic of ntfy, as JSON, so that a title may hold any character. */
 export function createNtfy(
   name: string,
-  { url, topic, token }: NtfySettings,
+  { url, topic, isTopicSecret, token }: NtfySettings,
   { timeoutMs, log }: { readonly timeoutMs: number; readonly log: NotifyLog },
 ): Notifier {
   const poster = createPoster({
     url,
     setting: 'url, topic and token',
-    // On a public server, who knows the topic can read and write it.
-    secrets: token === undefined ? [topic] : [topic, token],
+    secrets: [...(isTopicSecret ? [topic] : []), ...(token === undefined ? [] : [token])],
     timeoutMs,
     log,
     objection: (body) => (isPublished(body) ? null : 'an answer that is not one of ntfy'),

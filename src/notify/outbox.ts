@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { systemClock, type Clock } from './clock.ts';
 import type { Attempt } from './deliver.ts';
 import type { Announced, Announcement, Channel, FanOut, NotifyLog } from './index.ts';
 import { createLetterFiles, type Letter } from './letters.ts';
-import { createSender, systemClock, type Clock, type Sender } from './sender.ts';
+import { createSender, type Sender } from './sender.ts';
 import { cutToLimit } from './text.ts';
 
 /** More than any channel shows. */

@@ -1,32 +1,14 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { retryDelay, type Clock } from './clock.ts';
 import { deliver, type Attempt } from './deliver.ts';
 import type { Channel, NotifyLog } from './index.ts';
 import type { Letter, LetterFiles } from './letters.ts';
 
-const FIRST_RETRY_MS = 5_000;
-const LAST_RETRY_MS = 300_000;
-/** However long the other side asks for. */
-const LONGEST_PAUSE_MS = 3_600_000;
 const HOUR_MS = 3_600_000;
 /** News gets old; a start first. */
 const LIFE_MS = 24 * HOUR_MS;
 const START_LIFE_MS = HOUR_MS / 4;
 /** More than this is not read by anybody; the oldest is given up. */
 const MAX_WAITING = 500;
-
-export interface Clock {
-  now(): number;
-  /** Rejects when the signal aborts. */
-  sleep(ms: number, signal: AbortSignal): Promise<unknown>;
-  /** From 0 to 1. */
-  random(): number;
-}
-
-export const systemClock: Clock = {
-  now: Date.now,
-  sleep: (ms, signal) => delay(ms, undefined, { signal, ref: false }),
-  random: Math.random,
-};
 
 export interface SenderOptions {
   readonly files: LetterFiles;
@@ -71,12 +53,6 @@ export function createSender(name: string, options: SenderOptions): Sender {
   let working: Promise<void> | null = null;
   let isStale = false;
   let wakeUp = new AbortController();
-
-  const retryDelay = (count: number, askedMs: number | null): number => {
-    const grown = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(count - 1, 20));
-    const spread = grown * (0.8 + 0.4 * clock.random());
-    return Math.min(LONGEST_PAUSE_MS, Math.max(spread, askedMs ?? 0));
-  };
 
   const attempt = async (to: Channel, letter: Letter): Promise<Attempt> => {
     const { announcement } = letter;
@@ -124,10 +100,10 @@ export function createSender(name: string, options: SenderOptions): Sender {
     }
     if (result.isRefusal) {
       next.failures += 1;
-      next.notBefore = clock.now() + retryDelay(next.failures, result.retryAfterMs);
+      next.notBefore = clock.now() + retryDelay(next.failures, result.retryAfterMs, clock.random());
     } else {
       failures += 1;
-      pausedUntil = clock.now() + retryDelay(failures, result.retryAfterMs);
+      pausedUntil = clock.now() + retryDelay(failures, result.retryAfterMs, clock.random());
     }
   };
 

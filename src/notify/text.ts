@@ -45,5 +45,6 @@ export function headline(message: {
   readonly workspace?: string | null | undefined;
 }): string {
   const where = message.workspace == null ? '' : ` ${basename(message.workspace)}`;
-  return neutraliseControls(`Looper${where}: ${message.kind.replaceAll('_', ' ')}`);
+  const line = neutraliseControls(`Looper${where}: ${message.kind.replaceAll('_', ' ')}`);
+  return line.replace(/\s+/gu, ' ');
 }

@@ -1,7 +1,7 @@
 import { Webhook } from 'standardwebhooks';
 import type { Message, Notifier, NotifyLog } from './index.ts';
 import { createPoster, webPage } from './post.ts';
-import { cutToLimit } from './text.ts';
+import { cutToLimit, neutraliseControls } from './text.ts';
 
 /** Keeps a payload below the 20 kB that the specification recommends. */
 const MAX_TEXT = 12_000;
@@ -49,7 +49,7 @@ function payloadOf({ kind, at, runId, workspace, text, facts }: Message) {
     data: {
       run_id: runId,
       workspace: workspace ?? null,
-      text: cutToLimit(text, MAX_TEXT, '\n[message truncated]'),
+      text: cutToLimit(neutraliseControls(text), MAX_TEXT, '\n[message truncated]'),
       ...facts,
     },
   };

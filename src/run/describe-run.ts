@@ -46,13 +46,13 @@ export function describeMessage(runId: string, title: string, text: string): str
   return `Run ${runId}: ${joinTitle(title, text)}`;
 }
 
-/** The same as `describeEnd` for programs. */
+/** The same as `describeEnd` for programs; the question itself is in the text. */
 export function endFacts({ outcome, reason, resets_at, question, summary }: RunRecord): object {
   return {
     outcome,
     reason,
     resets_at: resets_at ?? null,
-    question: question ?? null,
+    question: question == null ? null : { ticket: question.ticket, title: question.title },
     summary: summary ?? null,
   };
 }

@@ -36,7 +36,7 @@ type Make = (url: string, timeoutMs: number, log: ReturnType<typeof recordLog>) 
 const slack: Make = (url, timeoutMs, log) =>
   createSlack('ops', { url: url + PATH, setting: 'url_file' }, { timeoutMs, log });
 const ntfy: Make = (url, timeoutMs, log) =>
-  createNtfy('phone', { url, topic: TOPIC, token: TOKEN }, { timeoutMs, log });
+  createNtfy('phone', { url, topic: TOPIC, isTopicSecret: true, token: TOKEN }, { timeoutMs, log });
 const webhook: Make = (url, timeoutMs, log) =>
   createWebhook(
     'hook',

@@ -1,11 +1,11 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Announcement, Channel } from '../../src/notify/index.ts';
-import { listDeadLetters } from '../../src/notify/letters.ts';
+import { createLetterFiles, listDeadLetters } from '../../src/notify/letters.ts';
 import { createOutbox, type OutboxOptions } from '../../src/notify/outbox.ts';
-import type { Clock } from '../../src/notify/sender.ts';
+import type { Clock } from '../../src/notify/clock.ts';
 import { scriptedChannel } from '../support/notify-channel.ts';
 import { recordLog } from '../support/notify-log.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -429,15 +429,23 @@ describe('the files', () => {
     expect(log.lines.some((line) => line.startsWith('notify.outbox_unwritten'))).toBe(true);
   });
 
-  it('are bounded: the oldest marks go first', async () => {
+  it('are bounded: the oldest marks go first', () => {
     const directory = join(tempDir(), 'outbox');
     mkdirSync(directory);
-    for (let count = 0; count < 2010; count += 1) {
-      const run = count.toString(16).padStart(8, '0');
-      writeFileSync(join(directory, `${run}.end.a.sent`), '');
+    for (const minute of [3, 1, 4, 2]) {
+      const path = join(directory, `0000000${minute}.end.a.sent`);
+      writeFileSync(path, '');
+      utimesSync(path, minute * 60, minute * 60);
     }
-    setUp([scriptedChannel('a')], { directory });
-    expect(readdirSync(directory)).toHaveLength(2000);
+    writeFileSync(join(directory, '00000005.end.a.waiting'), '{}');
+    const files = createLetterFiles(directory, recordLog(), { sent: 2 });
+    const gone = files.prune(files.load());
+    expect(gone.map(({ run }) => run)).toEqual(['00000001', '00000002']);
+    expect(readdirSync(directory).sort()).toEqual([
+      '00000003.end.a.sent',
+      '00000004.end.a.sent',
+      '00000005.end.a.waiting',
+    ]);
   });
 });
 
