@@ -57,6 +57,8 @@ export interface AutopollDeps {
   /** Changes when the tickets or the commits of a workspace change; null where that is unknown. */
   readonly workFingerprint: (workspace: string) => Promise<string | null>;
   readonly state: AutopollStateFile;
+  /** Told of every look that starts nothing. */
+  readonly onSkip?: (reason: SkipReason) => void;
   readonly log: Logger;
   readonly now?: () => number;
 }
@@ -145,6 +147,7 @@ export function createAutopoll(deps: AutopollDeps): Autopoll {
       if (decision.kind === 'skip') {
         const { reason, detail } = decision;
         log.info({ reason, detail }, 'codex.exec.autopoll.skip');
+        deps.onSkip?.(reason);
       }
       return decision;
     });

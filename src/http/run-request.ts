@@ -32,7 +32,8 @@ const name = text.refine(
   'must be up to 128 letters, digits and . _ : / @ + - , beginning with a letter or a digit',
 );
 
-const bodySchema = z.object({
+/** The body of `POST /run`. */
+export const runBodySchema = z.object({
   zulip_message: filled.optional(),
   message: filled.optional(),
   codex_prompt: prompt.optional(),
@@ -52,7 +53,7 @@ const bodySchema = z.object({
   reasoning: name.optional(),
 });
 
-type Body = z.output<typeof bodySchema>;
+type Body = z.output<typeof runBodySchema>;
 
 /**
  * Checks the body of `POST /run`. Throws `REQUEST_INVALID` with a sentence that names the field;
@@ -67,7 +68,7 @@ export function parseRunRequest(
     readonly allowBinary: boolean;
   },
 ): RunRequest {
-  const parsed = bodySchema.safeParse(body);
+  const parsed = runBodySchema.safeParse(body);
   if (!parsed.success) throw invalid(parsed.error.issues[0], body);
   const given = parsed.data;
   const message = given.zulip_message ?? given.message;
@@ -94,18 +95,19 @@ export function parseRunRequest(
     callerRunId: context.callerRunId,
     announceStart: true,
     warnings: Object.keys(body)
-      .filter((field) => !Object.hasOwn(bodySchema.shape, field))
+      .filter((field) => !Object.hasOwn(runBodySchema.shape, field))
       .map((field) => `field '${field.slice(0, 100)}' is unknown and was ignored`),
   };
 }
 
-const replySchema = z.object({
+/** The body of `POST /runs/:id/reply`. */
+export const replyBodySchema = z.object({
   text: filled.max(64 * 1024, 'must be at most 65536 characters long'),
 });
 
 /** Checks the body of `POST /runs/:id/reply` and returns the answer's text. */
 export function parseReply(body: Readonly<Record<string, unknown>>): string {
-  const parsed = replySchema.safeParse(body);
+  const parsed = replyBodySchema.safeParse(body);
   if (!parsed.success) throw invalid(parsed.error.issues[0], body);
   return parsed.data.text;
 }

@@ -1,7 +1,7 @@
 import { LooperError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { findStale, type KillScope } from '../processes/stale.ts';
-import { stopTree } from '../processes/stop.ts';
+import { stopTree, type StopResult } from '../processes/stop.ts';
 
 /** The agents of this user that nobody watches any more, by the configured scope. */
 export interface StaleAgents {
@@ -15,6 +15,11 @@ export function createStaleAgents(options: {
   readonly scope: KillScope;
   readonly graceMs: number;
   readonly isOwnRun: () => (runId: string) => boolean;
+  /** Told of the agents that were ended, and how. */
+  readonly onStopped?: (stopped: {
+    readonly pids: readonly number[];
+    readonly outcome: StopResult['outcome'];
+  }) => void;
   readonly log: Logger;
 }): StaleAgents {
   const { scope, graceMs, log } = options;
@@ -36,6 +41,7 @@ export function createStaleAgents(options: {
         graceMs,
       });
       log.info({ pids, outcome: stopped.outcome }, 'codex.exec.stale_stopped');
+      options.onStopped?.({ pids, outcome: stopped.outcome });
       if (stopped.survivors.length > 0) throw survivedError(stopped.survivors);
       return { killedPids: pids };
     },
