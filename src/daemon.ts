@@ -13,9 +13,12 @@ import { LooperError } from './errors.ts';
 import { resolveRepository } from './git/repository.ts';
 import { createChat } from './hooks/chat.ts';
 import { createDeliveries } from './hooks/deliveries.ts';
+import { createEventStreams } from './http/event-streams.ts';
 import { createIdempotencyStore } from './http/idempotency.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
 import { startLogger } from './logger.ts';
+import { createMetrics } from './metrics.ts';
+import { startOutputMirror } from './mirror-output.ts';
 import { createHealthcheck } from './notify/healthcheck.ts';
 import { createOutbox } from './notify/outbox.ts';
 import { createAfterRun } from './run/after-run.ts';
@@ -31,6 +34,8 @@ import { createRunWatch } from './run-watch.ts';
 import { readWorkFingerprint } from './runner/progress.ts';
 import { createStandby } from './runner/spawn.ts';
 import { realLocation } from './paths.ts';
+import { createEventHub } from './runs/event-hub.ts';
+import { createFollowers } from './runs/follow.ts';
 import { acquireLock } from './runs/lock.ts';
 import { createRunIdLookup } from './runs/run-ids.ts';
 import { createRunStore } from './runs/store.ts';
@@ -103,10 +108,11 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
   lifecycle.onClose('configuration file', () => file.close());
 
   const store = createRunStore({ ...config.logs, log });
+  const metrics = createMetrics(store, log);
   const channelsOf = (current: FileConfig) => {
     const created = createFileChannels(current, { config, environment, log });
     for (const secret of created.secretValues) logger.redactor.add(secret);
-    return created;
+    return { ...created, notifiers: created.notifiers.map(metrics.counting) };
   };
   let channels = channelsOf(file.current());
   const { timeoutMs, required, healthcheckUrl } = config.notify;
@@ -138,6 +144,7 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
   const stale = createStaleAgents({
     ...config.kill,
     isOwnRun: () => createRunIdLookup(directory),
+    onStopped: metrics.noteStale,
     log,
   });
 
@@ -151,6 +158,7 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     afterRun: createAfterRun({ config, environment, store, log }),
     onEnd: (record) => {
       later.autopoll?.noteEnd(record);
+      metrics.noteEnd(record);
       announcer.announceEnd(record);
       store.prune(new Date());
       void later.runs?.startQueued();
@@ -190,7 +198,10 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     watch,
     standby,
     prepare: planner.prepare,
-    onAbandon: (record) => announcer.announceEnd(record),
+    onAbandon: (record) => {
+      metrics.noteEnd(record);
+      announcer.announceEnd(record);
+    },
     log,
   });
   const queue = createRunQueue(store, log);
@@ -234,6 +245,7 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     liveAgents: stale.find,
     workFingerprint: (workspace) => workOf(workspace, options),
     state: createStateFile(directory, log),
+    onSkip: metrics.noteSkip,
     log,
     now: options.now ?? Date.now,
   });
@@ -246,6 +258,14 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     ticketsDirectory: config.tickets.directory,
   });
   const redact = logger.redactor.text;
+  const followers = createFollowers(store.find);
+  const hub = createEventHub(store);
+  if (config.logs.mirrorOutput) {
+    const active = watch.active();
+    const mirror = startOutputMirror({ followers, hub, find: store.find, active, log });
+    lifecycle.onClose('output mirror', () => mirror.stop());
+  }
+  const streams = createEventStreams({ followers, hub, log });
   const app = createApp({
     config,
     version: options.version,
@@ -260,12 +280,19 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
       triggers,
       chat: createChat({ triggers, watch, store, autopoll, replies, redact, log }),
     },
+    reads: {
+      streams,
+      metrics,
+      resolveWorkspace: planner.workspace,
+      ticketsDirectory: config.tickets.directory,
+    },
     idempotency: createIdempotencyStore(directory),
     missing: () => findMissing(options, channels.problems),
     log,
   });
   const server = await startServer(app, config.http, log);
   lifecycle.onClose('http', () => server.close({ graceMs: CLOSE_GRACE_MS }));
+  lifecycle.onClose('event streams', () => streams.close());
   // Port 0 is any free one, which is known only now.
   if (new URL(triggerUrl).port === '0') triggerUrl = `${server.url}/run`;
   standby.refill();

@@ -9,6 +9,7 @@ import { createGuard } from './http/guard.ts';
 import { addHookRoutes, type HookRouteDeps } from './http/hook-routes.ts';
 import type { IdempotencyStore, StoredAnswer } from './http/idempotency.ts';
 import { startHttpServer, type HttpServer } from './http/listen.ts';
+import { addReadRoutes, type ReadRouteDeps } from './http/read-routes.ts';
 import { toRunAnswer } from './http/run-answer.ts';
 import { parseReply, parseRunRequest } from './http/run-request.ts';
 import type { Logger } from './logger.ts';
@@ -17,7 +18,7 @@ import type { Runs } from './run.ts';
 import type { RunWatch } from './run-watch.ts';
 import { isRunId } from './runs/files.ts';
 import type { RunRecord } from './runs/record.ts';
-import type { RunStore } from './runs/store.ts';
+import type { RunStore, StoredRun } from './runs/store.ts';
 
 const DEFAULT_PAGE = 50;
 const MAX_PAGE = 500;
@@ -32,6 +33,10 @@ export interface AppDeps {
   readonly autopoll: Autopoll;
   readonly idempotency: IdempotencyStore;
   readonly hooks: Omit<HookRouteDeps, 'log'>;
+  readonly reads: Pick<
+    ReadRouteDeps,
+    'streams' | 'metrics' | 'resolveWorkspace' | 'ticketsDirectory'
+  >;
   /** What keeps a run from starting, in sentences; none: ready. */
   readonly missing: () => Promise<readonly string[]>;
   readonly log: Logger;
@@ -123,6 +128,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     return c.json(toRunAnswer(answer, config.codex.sandbox));
   });
 
+  addReadRoutes(app, { ...deps, ...deps.reads }, requireStored);
   addHookRoutes(app, { ...deps.hooks, log });
 
   app.get('/autopoll', (c) => c.json({ ok: true, autopoll: autopoll.status() }));
@@ -130,6 +136,10 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
   app.post('/autopoll/resume', (c) => c.json({ ok: true, autopoll: autopoll.resume() }));
 
   function requireRun(id: string): RunRecord {
+    return requireStored(id).record;
+  }
+
+  function requireStored(id: string): StoredRun {
     const run =
       id === 'current'
         ? watch.active()
@@ -138,7 +148,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
           : isRunId(id)
             ? store.find(id)
             : null;
-    if (run !== null) return run.record;
+    if (run !== null) return run;
     const what = id === 'current' ? 'no run is active' : `there is no run ${JSON.stringify(id)}`;
     throw new LooperError('NOT_FOUND', what);
   }
