@@ -1,4 +1,13 @@
-import { closeSync, constants, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  type BigIntStats,
+} from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -64,7 +73,7 @@ export async function acquireLock(request: LockRequest): Promise<HeldLock | Refu
 export async function askHolder(directory: string, lock: LockKind): Promise<string | null> {
   if (process.platform !== 'linux') return readHolderFile(directory, lock);
   return new Promise((resolve) => {
-    const socket = connect(abstractName(directory, lock)).setEncoding('utf8');
+    const socket = connect(nameOf(directory, lock)).setEncoding('utf8');
     let text = '';
     const answer = (holder: string | null): void => {
       clearTimeout(timer);
@@ -87,8 +96,11 @@ function tryLock(request: LockRequest): Promise<HeldLock | null> {
   return process.platform === 'linux' ? trySocket(request) : Promise.resolve(tryFile(request));
 }
 
-function abstractName(directory: string, lock: LockKind): string {
-  const { dev, ino } = statSync(directory, { bigint: true });
+function nameOf(directory: string, lock: LockKind): string {
+  return abstractName(statSync(directory, { bigint: true }), lock);
+}
+
+function abstractName({ dev, ino }: BigIntStats, lock: LockKind): string {
   // Not by user: root and the owner of the directory shall see each other.
   return `\0looper-${lock}-${dev}-${ino}`;
 }
@@ -105,7 +117,20 @@ async function trySocket({ directory, lock, holder }: LockRequest): Promise<Held
     socket.unref();
   });
   server.maxConnections = 32;
-  if (!(await listen(server, abstractName(directory, lock)))) return null;
+  // Open for as long as we hold the lock: a directory that is made after this one was removed may
+  // not get its inode, and find itself locked.
+  const directoryFd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    const name = abstractName(fstatSync(directoryFd, { bigint: true }), lock);
+    if (!(await listen(server, name))) {
+      closeSync(directoryFd);
+      return null;
+    }
+  } catch (error) {
+    closeSync(directoryFd);
+    throw error;
+  }
+  server.once('close', () => closeSync(directoryFd));
   // A connection that could not be accepted (no free descriptor) costs the contender its answer.
   server.on('error', () => undefined);
   server.unref();
@@ -133,7 +158,7 @@ function listen(server: Server, path: string): Promise<boolean> {
 function waitForRelease(directory: string, lock: LockKind, timeoutMs: number): Promise<void> {
   if (process.platform !== 'linux') return delay(Math.min(20, timeoutMs));
   return new Promise((resolve) => {
-    const socket = connect(abstractName(directory, lock));
+    const socket = connect(nameOf(directory, lock));
     const done = (): void => {
       clearTimeout(timer);
       socket.destroy();

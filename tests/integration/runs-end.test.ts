@@ -62,11 +62,14 @@ describe('the end file', () => {
     const blank = readFileSync(path);
     writeEnd(path, endOf({ reason: 'déjà vu' }));
     const whole = readFileSync(path);
-    const valid: number[] = [];
-    for (let written = 0; written <= END_BYTES; written += 1) {
+    const json = whole.toString('latin1').trimEnd().length;
+    const lengths = Array.from({ length: END_BYTES + 1 }, (_, written) => written);
+    // Of the blanks behind what is said, some will do.
+    const tears = lengths.filter((n) => n <= json || n % 97 === 0 || n >= END_BYTES - 1);
+    const valid = tears.filter((written) => {
       writeFileSync(path, Buffer.concat([whole.subarray(0, written), blank.subarray(written)]));
-      if (readEnd(path) !== null) valid.push(written);
-    }
+      return readEnd(path) !== null;
+    });
     expect(valid).toEqual([END_BYTES]);
 
     writeFileSync(path, Buffer.concat([whole.subarray(0, 300), blank.subarray(300)]));

@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, renameSync, statSync } from 'node:fs';
+import { mkdirSync, renameSync, rmdirSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -170,6 +170,29 @@ describe.runIf(isLinux)('an abstract socket', () => {
     expect(await take(join(root, 'moved'))).toEqual({ kind: 'refused', holder: 'ab12cd34' });
     mkdirSync(directory);
     await hold(directory);
+  });
+
+  test('of a directory that was removed locks none that is made later', async () => {
+    const root = tempDir();
+    const removed = join(root, 'removed');
+    mkdirSync(removed);
+    await hold(removed);
+    rmdirSync(removed);
+    const later = Array.from({ length: 20 }, (_, n) => join(root, `later-${n}`));
+    for (const directory of later) mkdirSync(directory);
+    const locks = await Promise.all(later.map((directory) => hold(directory)));
+    expect(locks).toHaveLength(20);
+  });
+
+  test('that is let go twice is let go', async () => {
+    const directory = tempDir();
+    const lock = await hold(directory);
+    await lock.release();
+    await lock.release();
+    const next = await hold(directory);
+    await lock.release();
+    expect((await take(directory)).kind).toBe('refused');
+    await next.release();
   });
 
   const canUnshare = spawnSync('unshare', ['-Ur', 'true']).status === 0;
