@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { startReceiver } from '../support/fake-receiver.ts';
 import { startFakeZulip, type FakeZulip, type RecordedRequest } from '../support/fake-zulip.ts';
-import { startService, zulipEnvironment, type Service } from '../support/service.ts';
+import { runIdOf, startService, zulipEnvironment, type Service } from '../support/service.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { createZulipJs } from '../support/zulip-js.ts';
 
@@ -28,6 +28,12 @@ function contents(zulip: FakeZulip): string[] {
 async function heard(zulip: FakeZulip, count: number): Promise<string[]> {
   await waitFor(`${count} messages`, () => zulip.messages.length >= count, 15_000);
   return contents(zulip);
+}
+
+/** Waits until this letter is marked as sent: a daemon that dies before that sends it again. */
+async function marked({ looper }: Service, letter: string): Promise<void> {
+  const outbox = join(looper.logDirectory, 'outbox');
+  await waitFor(`the mark of ${letter}`, () => readdirSync(outbox).includes(`${letter}.sent`));
 }
 
 function onTheWire({ method, path, authorization, mediaType, fields }: RecordedRequest) {
@@ -58,8 +64,9 @@ test("a run's whole life in Zulip, past a daemon that is killed, each part once"
     notified: true,
     zulip_output: 'OK message_id=1001 type=stream stream=ops topic=workspace',
   });
-  const asking = String(started.body['run_id']);
+  const asking = runIdOf(started);
   await heard(zulip, 2);
+  await marked(service, `${asking}.message-1.zulip`);
 
   await service.looper.kill();
   const looper = await service.restarted();
@@ -68,9 +75,10 @@ test("a run's whole life in Zulip, past a daemon that is killed, each part once"
   await heard(zulip, 3);
 
   const replied = await looper.post(`/runs/${asking}/reply`, { text: 'Take 8080.' });
-  const answered = String(replied.body['run_id']);
+  const answered = runIdOf(replied);
   expect(await looper.ended(answered)).toMatchObject({ outcome: 'succeeded' });
   await heard(zulip, 5);
+  await marked(service, `${answered}.end.zulip`);
   await looper.kill();
   await (await service.restarted()).stop();
 
