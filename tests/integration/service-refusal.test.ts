@@ -1,8 +1,7 @@
 /** A launch that fails: what was stopped, what was announced, what is left behind. */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { RunRecord } from '../../src/runs/record.ts';
 import { readEnd } from '../../src/runs/end-file.ts';
@@ -28,6 +27,11 @@ if (!canDropKill) process.stderr.write('skipped: what nobody may kill needs root
 
 function othersThan(runId: string, { looper }: Service): RunRecord[] {
   return readRecords(looper.logDirectory).filter(({ run_id }) => run_id !== runId);
+}
+
+/** From here on everything was checked, and a runner is taken. */
+async function isLaunching({ looper }: Service): Promise<void> {
+  await waitFor('the launch', () => readRecords(looper.logDirectory).length > 0);
 }
 
 const hanging = { steps: [{ do: 'hang' as const }] };
@@ -137,8 +141,8 @@ test('a launch that fails after the announcement leaves no runner behind', async
   mkdirSync(tickets, { recursive: true });
   const ticket = (done: boolean): string => `---\ndone: ${done}\ntitle: One\n---\nDo it.\n`;
   writeFileSync(join(tickets, 'TICKET-001.md'), ticket(false));
-  const answer = service.run({ codex_prompt: undefined, codex_exec_delay_seconds: 0.4 });
-  await delay(150);
+  const answer = service.run({ codex_prompt: undefined, codex_exec_delay_seconds: 0.6 });
+  await isLaunching(service);
   writeFileSync(join(tickets, 'TICKET-001.md'), ticket(true));
   expect((await answer).status).toBe(422);
   expect(readRecords(service.looper.logDirectory)).toMatchObject([
@@ -150,8 +154,8 @@ test('a launch that fails after the announcement leaves no runner behind', async
 test('a standby that cannot be spawned costs no answer', async () => {
   const service = await startService();
   const stderrLog = join(service.looper.logDirectory, 'server/runner-stderr.log');
-  const answer = service.run({ codex_exec_delay_seconds: 0.4 });
-  await delay(150);
+  const answer = service.run({ codex_exec_delay_seconds: 0.6 });
+  await isLaunching(service);
   rmSync(stderrLog);
   mkdirSync(stderrLog);
   const runId = runIdOf(await answer);
@@ -175,8 +179,8 @@ test.runIf(canDropKill)('nothing is started over what survived: 503 with its pid
     cwd: '/',
     stdio: 'ignore',
   });
-  await waitFor('the sleeper', () => childrenOf(process.pid).includes(left.pid ?? 0));
-  await delay(100);
+  // Until then it is one that the daemon may kill.
+  await waitFor('the other user', () => statSync(`/proc/${left.pid}`).uid === 65534);
 
   const { status, body } = await service.run();
   expect(body['error']).toContain(`survived SIGKILL (pids ${left.pid})`);
