@@ -106,6 +106,23 @@ describe('a ticket that its run did not finish', () => {
     expect(work.calls()[2]?.prompt).toContain('Earlier turns worked on this ticket');
   });
 
+  test('finished by a person instead: the next run commits what its agent has changed', async () => {
+    const work = workspace({
+      tickets: { 'TICKET-001': 'One', 'TICKET-002': 'Two' },
+      turns: [hanging('one.txt')],
+    });
+    const first = await trigger(looper(), work);
+    await reached(work);
+    await killRunner(first);
+    work.write('.looper/tickets/TICKET-001.md', ticketText({ title: 'One', done: true }));
+    setScenario(work, [finishing('two.txt')]);
+    const record = await run(looper(), work);
+    expect(record.summary).toMatchObject({ turns: 1, tickets_done: ['TICKET-002.md'] });
+    expect(record.summary?.commits).toHaveLength(2);
+    expect(work.commits()).toEqual(['One', 'Two']);
+    expect(work.filesOf(0)).toEqual(['one.txt']);
+  });
+
   test('a carry file that is garbage is set aside with a warning', async () => {
     const work = workspace({ tickets: { 'TICKET-001': 'One' }, turns: [hanging('a1')] });
     const first = await trigger(looper(), work);
@@ -139,7 +156,7 @@ describe('a ticket that was done when its runner died', () => {
     ],
   };
 
-  test('is committed by the next run, and not done twice', async () => {
+  test('is committed, and not done twice', async () => {
     const work = workspace({
       tickets: { 'TICKET-001': 'One', 'TICKET-002': 'Two' },
       turns: [done],
@@ -152,9 +169,18 @@ describe('a ticket that was done when its runner died', () => {
     expect(record).toMatchObject({ outcome: 'succeeded', summary: { turns: 1 } });
     expect(work.commits()).toEqual(['One', 'Two']);
     expect(work.filesOf(0)).toEqual(['one.txt']);
-    expect(record.summary?.commits).toHaveLength(2);
     const tickets = work.calls().map(({ env }) => env['LOOPER_TICKET']?.slice(-6));
     expect(tickets).toEqual(['001.md', '002.md']);
+  });
+
+  test('is committed without a next run too, where it was the last one', async () => {
+    const work = workspace({ tickets: { 'TICKET-001': 'One' }, turns: [done] });
+    const first = await trigger(looper(), work);
+    await reached(work);
+    await killRunner(first);
+    await waitFor('the commit', () => work.commits().length > 0);
+    expect(work.commits()).toEqual(['One']);
+    expect(person(work.place, work.path, 'log', '-1', '--format=%b')).toContain(first);
   });
 
   test('is not committed again when the commit was made already', async () => {
@@ -164,12 +190,12 @@ describe('a ticket that was done when its runner died', () => {
     });
     const first = await trigger(looper(), work);
     await reached(work);
-    await killRunner(first);
-    // As if the runner had died after the commit, and a person had gone on since.
+    // As if the runner had died right after its commit, and a person had gone on since.
     const message = `One\n\nTicket: TICKET-001\nLooper-Run: ${first}\n`;
     person(work.place, work.path, 'add', 'one.txt');
     person(work.place, work.path, 'commit', '--quiet', '-m', message);
     work.write('one.txt', 'a person goes on');
+    await killRunner(first);
     setScenario(work, [finishing('two.txt')]);
     await run(looper(), work);
     expect(work.commits()).toEqual(['One', 'Two']);

@@ -112,6 +112,12 @@ describe('what a turn leaves of its ticket', () => {
     });
   });
 
+  test('a run that changed nothing says so', async () => {
+    const work = workspace({ tickets: { 'TICKET-001': 'Stuck' }, turns: [{}] });
+    const record = await run(looper(), work);
+    expect(record).toMatchObject({ outcome: 'no_progress', changed: false });
+  });
+
   test('a broken ticket is repaired on its own thread', async () => {
     const work = workspace({
       tickets: { 'TICKET-001': 'Breaks' },

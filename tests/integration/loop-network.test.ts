@@ -38,7 +38,6 @@ test('a network error heals on the third try; what was tried counts as no turn',
     return Date.parse(turn.started_at) - Date.parse(finished_at ?? '');
   });
   expect(pauses[0]).toBeGreaterThanOrEqual(1_600);
-  expect(pauses[0]).toBeLessThan(3_200);
   expect(pauses[1]).toBeGreaterThanOrEqual(3_200);
   const [, second, third] = work.calls();
   expect([resumed(second!), resumed(third!)]).toEqual(['thread-n', 'thread-n']);
