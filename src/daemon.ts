@@ -124,8 +124,13 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     log,
   });
   file.onChange((current) => {
-    channels = channelsOf(current);
-    outbox.use(channels.notifiers);
+    try {
+      channels = channelsOf(current);
+      outbox.use(channels.notifiers);
+    } catch (err) {
+      // A secret that is missing now must not silence the channels that work.
+      log.error({ err }, 'config.channels_kept');
+    }
   });
   const healthcheck = createHealthcheck(healthcheckUrl, { timeoutMs, log });
   lifecycle.onClose('announcements', async () => {
