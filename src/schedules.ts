@@ -1,27 +1,23 @@
 import { randomUUID } from 'node:crypto';
-import cron, { type ScheduledTask } from 'node-cron';
 import type { Schedule } from './config-file.ts';
+import { type CronClock, startCronClock } from './cron-clock.ts';
 import type { Logger } from './logger.ts';
 import type { Unattended } from './run/unattended.ts';
 import type { RunWatch } from './run-watch.ts';
-
-/** A busy or briefly stopped machine is late, not absent; after a longer sleep a time is left out. */
-const LATENESS_MS = 60_000;
 
 /** The `schedules` of the configuration file: each starts a run at the times of its expression. */
 export interface Schedules {
   /** Takes the place of what was there before. */
   use(schedules: readonly Schedule[]): void;
   /** When each one is due next. */
-  next(): { readonly name: string; readonly at: Date | null }[];
+  next(): { readonly name: string; readonly at: Date }[];
   /** For good: a file that is read again meanwhile starts nothing. */
   stop(): void;
 }
 
 /**
- * node-cron keeps the times, in each schedule's time zone. A time that passed while the machine slept
- * is left out, so waking up starts no burst; one that comes while the run of the time before is
- * still active is left out as well.
+ * Each schedule has its own time zone. A time that comes while the run of the time before is still
+ * active is left out, and so is one that passed while the machine slept.
  */
 export function createSchedules(deps: {
   readonly triggers: Pick<Unattended, 'start'>;
@@ -29,7 +25,7 @@ export function createSchedules(deps: {
   readonly log: Logger;
 }): Schedules {
   const { triggers, watch, log } = deps;
-  let tasks: { readonly name: string; readonly task: ScheduledTask }[] = [];
+  let clocks: { readonly name: string; readonly clock: CronClock }[] = [];
   let used = '[]';
   let isStopped = false;
 
@@ -46,25 +42,19 @@ export function createSchedules(deps: {
     triggers.start({ trigger, message, prompt, workspace, onBusy, requestId });
   };
 
-  const start = (schedule: Schedule): ScheduledTask => {
-    const { name, timezone } = schedule;
-    const task = cron.schedule(schedule.cron, () => fire(schedule), {
-      ...(timezone === null ? {} : { timezone }),
-      noOverlap: true,
-      missedExecutionTolerance: LATENESS_MS,
-      suppressMissedWarning: true,
-      // Its own logger writes to stdout.
-      logger: quietLogger(log),
+  const start = (schedule: Schedule): CronClock =>
+    startCronClock({
+      expression: schedule.cron,
+      timezone: schedule.timezone,
+      onTime: () => fire(schedule),
+      onMissed: (due) => {
+        log.warn({ schedule: schedule.name, due: due.toISOString() }, 'schedule.missed');
+      },
     });
-    task.on('execution:missed', ({ date }) => {
-      log.warn({ schedule: name, due: date.toISOString() }, 'schedule.missed');
-    });
-    return task;
-  };
 
   const clear = (): void => {
-    for (const { task } of tasks) void task.destroy();
-    tasks = [];
+    for (const { clock } of clocks) clock.stop();
+    clocks = [];
   };
 
   return {
@@ -72,25 +62,13 @@ export function createSchedules(deps: {
       const wanted = JSON.stringify(schedules);
       if (isStopped || wanted === used) return;
       clear();
-      tasks = schedules.map((schedule) => ({ name: schedule.name, task: start(schedule) }));
+      clocks = schedules.map((schedule) => ({ name: schedule.name, clock: start(schedule) }));
       used = wanted;
     },
-    next: () => tasks.map(({ name, task }) => ({ name, at: task.getNextRun() })),
+    next: () => clocks.map(({ name, clock }) => ({ name, at: clock.next() })),
     stop: () => {
       isStopped = true;
       clear();
-    },
-  };
-}
-
-function quietLogger(log: Logger) {
-  const ignore = (): void => undefined;
-  return {
-    debug: ignore,
-    info: ignore,
-    warn: ignore,
-    error: (message: string | Error, err?: Error): void => {
-      log.error({ err: err ?? message }, 'schedule.failed');
     },
   };
 }

@@ -89,7 +89,7 @@ const onBusy = oneOf(['replace', 'reject', 'queue']);
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 const CONDITION = 'must be a value, or a list of values of which one has to be there';
 const condition = z
-  .union([scalar, z.array(scalar).min(1)], { error: CONDITION })
+  .union([scalar, z.array(scalar).min(1, CONDITION)], { error: CONDITION })
   .transform((value) => (Array.isArray(value) ? value : [value]));
 const conditions = (example: string) =>
   z.record(z.string(), condition, { error: `must be a mapping: write ${example}` });

@@ -36,7 +36,9 @@ export function fillTemplate(template: string, payload: Payload, use: keyof type
   const text = template.replaceAll(PLACEHOLDER, (_whole, path: string) => {
     const values = valuesAt(payload, path).filter((value) => value !== null);
     if (values.length === 0) missing.push(path);
-    const value = neutraliseControls(values.map(asText).join(', '));
+    const text = values.map(asText).join(', ');
+    // Most of a long one is not needed, and looking at all of it would take its time.
+    const value = neutraliseControls(text.slice(0, limits.value * 4));
     return cutToLimit(use === 'message' ? inertWildcards(value) : value, limits.value, '…');
   });
   // The template's words and a value may only together make a mention (`@**{{who}}**`).
