@@ -5,6 +5,7 @@ import { sweepMarked } from './processes/stop.ts';
 import { readEnd, type RunEnd } from './runs/end-file.ts';
 import { finishRun } from './runs/finish.ts';
 import { acquireLock, askHolder } from './runs/lock.ts';
+import { returnCodeOf } from './runs/log-file.ts';
 import type { RunRecord } from './runs/record.ts';
 import { createRunIdLookup } from './runs/run-ids.ts';
 import { requestStop, type StopReason } from './runs/stop-file.ts';
@@ -221,11 +222,14 @@ async function settledWithin(promise: Promise<void>, timeoutMs: number): Promise
 }
 
 function lostEnd(record: RunRecord, end: Partial<RunEnd>): RunEnd {
+  const last = record.turns.at(-1);
   return {
     outcome: 'lost',
     reason: whyLost(record),
     finished_at: new Date().toISOString(),
-    return_code: null,
+    // The runner may have died between the trailer of the log and the end: then both say the same.
+    return_code:
+      last === undefined ? null : returnCodeOf({ exitCode: last.exit_code, signal: last.signal }),
     resets_at: null,
     question: null,
     summary: null,
