@@ -34,6 +34,8 @@ async function serve(): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   try {
     const config = readConfig();
+    // From the start: who is stopped while it starts ends as configured too.
+    const asked = firstSignal();
     const daemon = await startDaemon({
       config,
       version: readVersion(),
@@ -43,7 +45,7 @@ async function serve(): Promise<void> {
       environment: process.env,
     });
     process.stdout.write(`${daemon.greeting}\n`);
-    const signal = await firstSignal();
+    const signal = await asked;
     process.stderr.write(`${signal}: shutting down; a second signal exits now.\n`);
     process.once('SIGINT', () => process.exit(EXIT.interrupted));
     process.once('SIGTERM', () => process.exit(EXIT.interrupted));
