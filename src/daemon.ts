@@ -162,6 +162,11 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     onLook: (run) => announcer.look(run),
     afterRun: createAfterRun({ config, environment, store, log }),
     onEnd: (record) => {
+      const { exit_code: exitCode, signal } = record.turns.at(-1) ?? {
+        exit_code: null,
+        signal: null,
+      };
+      log.info({ runId: record.run_id, exitCode, signal, turns: record.turns.length }, 'cmd.end');
       later.autopoll?.noteEnd(record);
       metrics.noteEnd(record);
       announcer.announceEnd(record);

@@ -1,4 +1,5 @@
 import { LooperError } from '../errors.ts';
+import { isPlainName } from '../plain-name.ts';
 
 export const SANDBOX_MODES = ['read-only', 'workspace-write', 'danger-full-access'] as const;
 export type SandboxMode = (typeof SANDBOX_MODES)[number];
@@ -30,14 +31,6 @@ export interface AgentCommandOptions {
 export interface AgentCommand {
   readonly file: string;
   readonly args: readonly string[];
-}
-
-/** Models, reasoning efforts and thread ids come from requests, tickets and logs. */
-const PLAIN_NAME = /^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$/;
-
-/** Whether `value` can be a model, a reasoning effort or a thread id. */
-export function isPlainName(value: string): boolean {
-  return PLAIN_NAME.test(value);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { validate as isCron } from 'node-cron';
 import { isIPv6 } from 'node:net';
 import { z } from 'zod';
+import { isPlainName } from '../plain-name.ts';
 import { hostName } from '../host-name.ts';
 
 /** Timers of Node fire at once when their delay does not fit in 31 bits. */
@@ -29,6 +30,12 @@ export function word<const T>(
   const known = new Map(Object.entries(meanings));
   return field(allowed, (given) => known.get(given.toLowerCase()));
 }
+
+/** What codex takes as a model: no blank, no leading dash. */
+export const plainName = field(
+  'must be up to 128 letters, digits and . _ : / @ + - , beginning with a letter or a digit',
+  (given) => (isPlainName(given) ? given : undefined),
+);
 
 export function oneOf<const T extends string>(...values: readonly T[]) {
   return field(`must be one of ${values.join(', ')}`, (given) =>

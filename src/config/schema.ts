@@ -7,6 +7,7 @@ import {
   hostList,
   httpUrl,
   oneOf,
+  plainName,
   seconds,
   text,
   token,
@@ -61,7 +62,7 @@ export const schema = z.object({
     'workspace-write',
   ),
   LOOPER_CODEX_NETWORK: flag.default(false),
-  LOOPER_CODEX_MODEL: text.optional(),
+  LOOPER_CODEX_MODEL: plainName.optional(),
   LOOPER_CODEX_ARGS: args.default([]),
   LOOPER_COMMIT: oneOf('looper', 'agent', 'off').default('looper'),
 

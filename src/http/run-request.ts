@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isPlainName } from '../codex/command.ts';
+import { isPlainName } from '../plain-name.ts';
 import type { Config } from '../config.ts';
 import { LooperError } from '../errors.ts';
 import type { RunRequest } from '../run/request.ts';

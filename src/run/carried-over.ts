@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { isPlainName } from '../codex/command.ts';
+import { isPlainName } from '../plain-name.ts';
 import { readTurnReport } from '../codex/turn-report.ts';
 import { systemErrorCode } from '../errors.ts';
 import type { Git } from '../git/safe-git.ts';

@@ -149,6 +149,10 @@ export function createLauncher(deps: LauncherDeps): Launcher {
       });
       watch.follow({ ...run, record: { ...run.record, runner: runner.identity } });
       if (reply.kind !== 'started') throw refusedError(reply);
+      const command = formatCommand(
+        turnCommand(prepared.order.command, prepared.order.firstTurn, run.files.lastMessage(1)),
+      );
+      log.info({ runId: run.record.run_id, childPid: reply.pid, command }, 'cmd.start');
 
       const { exit, hasEnded } = await startupCheck(runner, request.startupCheckMs, off);
       const startupReturnCode = exit === null ? null : returnCodeOf(exit);
@@ -156,10 +160,9 @@ export function createLauncher(deps: LauncherDeps): Launcher {
         await watch.ended();
         throw exitedEarly(startupReturnCode, run.files.log);
       }
-      const { command, firstTurn } = prepared.order;
       return {
         pid: reply.pid,
-        command: formatCommand(turnCommand(command, firstTurn, run.files.lastMessage(1))),
+        command,
         logPath: run.files.log,
         startupReturnCode,
       };

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { isPlainName } from '../codex/command.ts';
+import { isPlainName } from '../plain-name.ts';
 import { systemErrorCode } from '../errors.ts';
 import type { DirtyPaths } from '../git/repository.ts';
 import { writeFileAtomic } from '../runs/atomic-file.ts';

@@ -1,5 +1,5 @@
 import { classifyTurn, type TurnVerdict } from '../codex/classify.ts';
-import { isPlainName } from '../codex/command.ts';
+import { isPlainName } from '../plain-name.ts';
 import { readTurnReport } from '../codex/turn-report.ts';
 import type { TurnOutcome, TurnRecord, Usage } from '../runs/record.ts';
 import type { TurnExit } from './turn.ts';

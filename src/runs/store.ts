@@ -153,12 +153,19 @@ function isComplete({ files }: StoredRun): boolean {
   return status === 'finished' || status === 'queued';
 }
 
+/** Oldest first. Names tell seconds; runs of the same second are told apart by their records. */
 function loadBases(directory: string): string[] {
+  const created = (base: string): string =>
+    parseRunRecord(readIfThere(join(directory, `${base}.json`)) ?? '')?.created_at ?? '';
+  const inOrder = (a: string, b: string): number => {
+    const apart = createdAtOf(a) - createdAtOf(b);
+    return apart === 0 ? created(a).localeCompare(created(b)) : apart;
+  };
   return readdirSync(directory)
     .filter((name) => name.endsWith('.json'))
     .map((name) => name.slice(0, -'.json'.length))
     .filter((base) => runIdOfBase(base) !== null)
-    .sort();
+    .sort(inOrder);
 }
 
 /** Of a later Looper, which will want to find it as it is. */

@@ -104,6 +104,18 @@ describe('the list', () => {
     expect(idsOf(store.list({ limit: 100 }))).toHaveLength(8);
   });
 
+  test('keeps the order of runs of one second over a restart, whatever their ids', () => {
+    const directory = tempDir();
+    const store = createTestStore(directory);
+    store.create(newRun('ffffffff', { created_at: '2026-03-01T10:00:00.100Z' }));
+    store.create(newRun('auto00000000', { created_at: '2026-03-01T10:00:00.200Z' }));
+    store.create(newRun('11111111', { created_at: '2026-03-01T10:00:00.300Z' }));
+    const ids = createTestStore(directory)
+      .list({ limit: 3 })
+      .map((record) => record.run_id);
+    expect(ids).toEqual(['11111111', 'auto00000000', 'ffffffff']);
+  });
+
   test('finds a run by its id, and the newest one', () => {
     const directory = tempDir();
     layDownMany(directory, 3);

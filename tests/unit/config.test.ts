@@ -253,6 +253,7 @@ describe('row 56: values that do not fit', () => {
     ['LOOPER_URL', ['localhost:3456', 'ftp://a/run', 'http://u:p@a/run', 'http://a/run?x=1']],
     ['LOOPER_HEALTHCHECK_URL', ['hc.example/ping']],
     ['LOOPER_AUTOPOLL_CRON', ['hourly', '70 * * * *', '* * *', '*/0 * * * *']],
+    ['LOOPER_CODEX_MODEL', ['--yolo', 'a b', '-m']],
     ['LOOPER_CODEX_ARGS', ['["a"', '[1]', '["a\\u0000b"]']],
     ['LOOPER_WORKSPACE_ROOTS', ['relative', '/a:b', ':']],
     ['LOOPER_API_TOKEN', ['with a blank', 'ünicode', 'line\nbreak']],
