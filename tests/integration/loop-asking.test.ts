@@ -13,6 +13,7 @@ import {
   ticketText,
   trigger,
   workspace,
+  ended,
 } from '../support/ticket-runs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -50,7 +51,7 @@ describe('messages of the agent', () => {
     expect((await looper().record(runId)).status).toBe('running');
     expect(message).toMatchObject({ number: 1, title: 'Found it', text: 'In b.c' });
     work.write('seen', '');
-    expect(await looper().ended(runId)).toMatchObject({ outcome: 'succeeded', question: null });
+    expect(await ended(looper(), runId)).toMatchObject({ outcome: 'succeeded', question: null });
     const archive = record.log_path.replace(/\.log$/, '.messages/0001');
     expect(readFileSync(`${archive}/files/01-shot.txt`, 'utf8')).toBe('pixels');
     expect(existsSync(`${work.path}/.looper/outbox/${runId}`)).toBe(false);
@@ -228,7 +229,7 @@ describe('a question that nobody answered', () => {
     );
     const { runner } = await looper().record(runId);
     process.kill(runner?.pid ?? 0, 'SIGKILL');
-    expect((await looper().ended(runId)).outcome).toBe('lost');
+    expect((await ended(looper(), runId)).outcome).toBe('lost');
     setScenario(work, [finishing('y')]);
     const record = await run(looper(), work);
     expect(record.outcome).toBe('succeeded');

@@ -15,6 +15,7 @@ import {
   trigger,
   workspace,
   type Workspace,
+  ended,
 } from '../support/ticket-runs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -39,7 +40,7 @@ async function reached(work: Workspace): Promise<void> {
 async function killRunner(runId: string): Promise<RunRecord> {
   const { runner } = await looper().record(runId);
   process.kill(runner?.pid ?? 0, 'SIGKILL');
-  return looper().ended(runId);
+  return ended(looper(), runId);
 }
 
 describe('a ticket that its run did not finish', () => {

@@ -11,6 +11,7 @@ import {
   trigger,
   workspace,
   type Workspace,
+  ended,
 } from '../support/ticket-runs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -63,7 +64,7 @@ test.each([1, 2])(
       expect(['lost', 'succeeded']).toContain(outcome);
     }
     const last = await startUnlessDone(work);
-    if (last !== null) await looper().ended(last);
+    if (last !== null) await ended(looper(), last);
     // The last commit is made up for when its run has its end already.
     await waitFor('a commit per ticket', () => work.commits().length >= TICKETS.length);
 
@@ -103,7 +104,7 @@ test.each([3])('an answer arrives once, whenever runners die (seed %i)', async (
       },
     ],
   });
-  const asked = await looper().ended(await trigger(looper(), work));
+  const asked = await ended(looper(), await trigger(looper(), work));
   setScenario(work, [
     {
       steps: [
@@ -120,7 +121,7 @@ test.each([3])('an answer arrives once, whenever runners die (seed %i)', async (
     runs.push(await trigger(looper(), work));
   }
   setScenario(work, [{ steps: [{ do: 'ticket' }] }]);
-  expect((await looper().ended(runs.at(-1) ?? '')).outcome).toBe('succeeded');
+  expect((await ended(looper(), runs.at(-1) ?? '')).outcome).toBe('succeeded');
 
   // By the prompts and the logs alone: in every prompt until one has arrived, and in none after.
   let hasArrived = false;
@@ -166,7 +167,7 @@ async function killRunner(runId: string): Promise<RunRecord> {
   if (status !== 'finished' && runner !== null && isAlive(runner.pid)) {
     process.kill(runner.pid, 'SIGKILL');
   }
-  return looper().ended(runId);
+  return ended(looper(), runId);
 }
 
 function isAlive(pid: number): boolean {

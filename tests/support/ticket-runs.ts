@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import type { RunRecord } from '../../src/runs/record.ts';
+import { readEnd } from '../../src/runs/end-file.ts';
 import { readEvents, type RunEvent } from '../../src/runs/events-file.ts';
 import { readCalls, writeScenario, type FakeCall, type TurnScenario } from './fake-codex.ts';
 import { newRepository, person, place, write, type Place } from './git-repo.ts';
@@ -111,13 +112,21 @@ export async function trigger(
   return runId;
 }
 
+/** Waits for the end by looking at its file: asking the daemon all the time would slow it down. */
+export async function ended(looper: Looper, runId: string): Promise<RunRecord> {
+  const { log_path } = await looper.record(runId);
+  const path = log_path.replace(/\.log$/, '.end');
+  await waitFor(`run ${runId} to end`, () => readEnd(path), 20_000, 10);
+  return looper.record(runId);
+}
+
 /** Triggers and waits for the end. */
 export async function run(
   looper: Looper,
   work: Workspace,
   more: Readonly<Record<string, unknown>> = {},
 ): Promise<RunRecord> {
-  return looper.ended(await trigger(looper, work, more));
+  return ended(looper, await trigger(looper, work, more));
 }
 
 /** Answers a run's question and waits for the end of the run which that starts. */
@@ -125,7 +134,7 @@ export async function reply(looper: Looper, runId: string, text: string): Promis
   const answer = await looper.post(`/runs/${runId}/reply`, { text });
   const next = answer.body['run_id'];
   if (typeof next !== 'string') throw new Error(`no run: ${JSON.stringify(answer.body)}`);
-  return looper.ended(next);
+  return ended(looper, next);
 }
 
 export function eventsOf(record: RunRecord, type?: RunEvent['type']): RunEvent[] {
