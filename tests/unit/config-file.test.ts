@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readConfigFile } from '../../src/config-file.ts';
@@ -230,4 +230,21 @@ test('a file that is not there', () => {
   expect(() => read(path)).toThrow(/line 1: the file does not exist/);
   writeFileSync(path, Buffer.alloc(2 * 1024 ** 2));
   expect(() => read(path)).toThrow(/larger than 1 MiB/);
+});
+
+test('what docs/triggers.md shows can be pasted', () => {
+  const text = readFileSync(new URL('../../docs/triggers.md', import.meta.url), 'utf8');
+  const blocks = [...text.matchAll(/^```yaml\n([\s\S]*?)^```/gm)].map(([, yaml]) => yaml ?? '');
+  expect(blocks.length).toBeGreaterThan(5);
+  for (const yaml of blocks) {
+    const secrets = [...yaml.matchAll(/secret_file: ([\w.]+)/g)].map(([, file]) => file ?? '');
+    const values = secrets.map((file) => [
+      file,
+      file === 'signed.secret' ? STANDARD_SECRET : SECRET,
+    ]);
+    const config = read(
+      writeConfigFile(yaml, Object.fromEntries(values) as Record<string, string>),
+    );
+    expect(config.hooks.length + config.schedules.length).toBe(1);
+  }
 });
