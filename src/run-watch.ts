@@ -123,7 +123,8 @@ export function createRunWatch(options: RunWatchOptions): RunWatch {
   /** Its runner is gone: takes over what that left undone, and tells whoever wants to know. */
   const settle = async (run: StoredRun, end: Partial<RunEnd>): Promise<void> => {
     const record = store.isComplete(run) ? reread(run) : await complete(run, end);
-    await options.afterRun({ ...run, record });
+    // Closed late, with a newer run at work: that one has settled what this one left.
+    if (current === null || current.run === run) await options.afterRun({ ...run, record });
     if (current?.run === run) current = null;
     log.info({ runId: record.run_id, outcome: record.outcome, reason: record.reason }, 'run.end');
     options.onEnd(record);
