@@ -32,8 +32,9 @@ export function createEventStreams(deps: {
   readonly followers: Followers;
   readonly hub: EventHub;
   readonly log: Logger;
+  readonly heartbeatMs?: number;
 }): EventStreams {
-  const { followers, hub, log } = deps;
+  const { followers, hub, log, heartbeatMs = HEARTBEAT_MS } = deps;
   const open = new Set<() => void>();
   let isClosing = false;
 
@@ -58,7 +59,7 @@ export function createEventStreams(deps: {
         for (;;) {
           if (isOver || isClosing) return null;
           const batch = follower.next(position);
-          const heartbeatInMs = sentAt + HEARTBEAT_MS - performance.now();
+          const heartbeatInMs = sentAt + heartbeatMs - performance.now();
           if (batch !== null || heartbeatInMs <= 0) sentAt = performance.now();
           if (batch !== null) {
             position = batch.after;
@@ -98,7 +99,7 @@ export function createEventStreams(deps: {
     queue.unshift(sse({ event: 'status', data: status() }));
     return {
       next: async () => {
-        if (queue.length === 0 && !isOver) await waitAtMost(HEARTBEAT_MS, (done) => (wake = done));
+        if (queue.length === 0 && !isOver) await waitAtMost(heartbeatMs, (done) => (wake = done));
         if (isOver || isClosing) return null;
         if (queue.length === 0) return HEARTBEAT;
         const chunk = Buffer.concat(queue);
