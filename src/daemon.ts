@@ -269,7 +269,7 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
   });
   const redact = logger.redactor.text;
   const followers = createFollowers(store.find);
-  const hub = createEventHub(store);
+  const hub = createEventHub(store, log);
   if (config.logs.mirrorOutput) {
     const active = watch.active();
     const mirror = startOutputMirror({ followers, hub, find: store.find, active, log });

@@ -1,3 +1,5 @@
+import { messageOf } from '../errors.ts';
+import type { Logger } from '../logger.ts';
 import type { RunEvent } from './events-file.ts';
 import { followEvents } from './follow-events.ts';
 import type { RunFiles } from './files.ts';
@@ -27,21 +29,24 @@ const FOLLOWED = 50;
  * One look for all listeners at the events files of the newest runs, which the runner and the daemon
  * write.
  */
-export function createEventHub(store: RecentRuns): EventHub {
+export function createEventHub(store: RecentRuns, log: Logger): EventHub {
   const listeners = new Set<(event: RunEvent) => void>();
   /** How far the events of a run have been told, oldest run first. */
-  const followed = new Map<string, { readonly files: RunFiles; at: number }>();
+  const followed = new Map<string, { readonly files: RunFiles; at: number; hasEnded: boolean }>();
   let timer: NodeJS.Timeout | null = null;
+  let hasFailed = false;
 
   const follow = (limit: number, from: (files: RunFiles) => number): void => {
-    for (const { run_id } of store.list({ limit }).toReversed()) {
+    for (const { run_id, status } of store.list({ limit }).toReversed()) {
       if (followed.has(run_id)) continue;
       const files = store.find(run_id)?.files;
-      if (files !== undefined) followed.set(run_id, { files, at: from(files) });
+      if (files === undefined) continue;
+      followed.set(run_id, { files, at: from(files), hasEnded: status === 'finished' });
     }
-    for (const oldest of followed.keys()) {
+    // A run that goes on stays, however many triggers were superseded behind it.
+    for (const [oldest, { hasEnded }] of followed) {
       if (followed.size <= FOLLOWED) break;
-      followed.delete(oldest);
+      if (hasEnded) followed.delete(oldest);
     }
   };
 
@@ -50,8 +55,20 @@ export function createEventHub(store: RecentRuns): EventHub {
     for (const run of followed.values()) {
       if (sizeOf(run.files.events) <= run.at) continue;
       run.at = followEvents(run.files.events, run.at, (event) => {
+        run.hasEnded ||= event.type === 'end';
         for (const onEvent of listeners) onEvent(event);
       });
+    }
+  };
+
+  const lookSafely = (): void => {
+    try {
+      look();
+      hasFailed = false;
+    } catch (error) {
+      // No descriptor left, say: the next look may succeed. Said once, not five times a second.
+      if (!hasFailed) log.warn({ reason: messageOf(error) }, 'events.unreadable');
+      hasFailed = true;
     }
   };
 
@@ -60,10 +77,10 @@ export function createEventHub(store: RecentRuns): EventHub {
       if (listeners.size === 0) {
         followed.clear();
         follow(FOLLOWED, (files) => sizeOf(files.events));
-        timer = setInterval(look, LOOK_MS);
+        timer = setInterval(lookSafely, LOOK_MS);
       } else {
         // What happened before this listener came is for the others only.
-        look();
+        lookSafely();
       }
       listeners.add(onEvent);
       return () => {

@@ -125,13 +125,18 @@ function createSharedRun(files: RunFiles, find: (runId: string) => StoredRun | n
   };
   const look = (): void => {
     timer = null;
-    const now = `${sizeOf(files.log)} ${sizeOf(files.events)}`;
-    looks += 1;
-    const isNews = now !== sizes || isSearching;
-    if (!isNews && looks % LOOKS_PER_RECORD === 0) lookAtRecord();
-    sizes = now;
-    isSearching = false;
-    if (isNews || isEndMissing) wakeAll();
+    try {
+      const now = `${sizeOf(files.log)} ${sizeOf(files.events)}`;
+      looks += 1;
+      const isNews = now !== sizes || isSearching;
+      if (!isNews && looks % LOOKS_PER_RECORD === 0) lookAtRecord();
+      sizes = now;
+      isSearching = false;
+      if (isNews || isEndMissing) wakeAll();
+    } catch {
+      // Whoever reads next meets the same error, and can say so.
+      wakeAll();
+    }
     schedule();
   };
   const schedule = (): void => {
