@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { createAutopoll, type Autopoll } from './autopoll.ts';
@@ -10,6 +10,7 @@ import { createFileChannels } from './daemon/file-channels.ts';
 import { greet } from './daemon/greeting.ts';
 import { findMissing } from './daemon/readiness.ts';
 import { LooperError } from './errors.ts';
+import { scratchFolder } from './git/scratch.ts';
 import { resolveRepository } from './git/repository.ts';
 import { createChat } from './hooks/chat.ts';
 import { createDeliveries } from './hooks/deliveries.ts';
@@ -242,6 +243,8 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
 
   later.runs = runs;
   await watch.adopt();
+  // What a killed git call left; a run that goes on may have one under way.
+  if (watch.active() === null) rmSync(scratchFolder(directory), { recursive: true, force: true });
   queue.repair();
   announcer.catchUp();
   outbox.resume();
@@ -330,7 +333,7 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
 
 /** What the autopoll compares to learn whether somebody has changed the work meanwhile. */
 async function workOf(workspace: string, { config, environment }: DaemonOptions) {
-  const scratch = join(config.logs.directory, '.git-scratch');
+  const scratch = scratchFolder(config.logs.directory);
   const found = resolveTicketsDirectory(workspace, config.tickets.directory);
   return readWorkFingerprint({
     workspace,

@@ -1,6 +1,6 @@
-import cron from 'node-cron';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config.ts';
+import { startCronClock } from '../cron-clock.ts';
 
 /** Late enough for the start-up log to be read, early enough to be noticed. */
 const FIRST_TICK_MS = 2_000;
@@ -50,18 +50,27 @@ function startInterval(
   };
 }
 
+/** Times that were missed, or that come while a tick is under way, are left out. */
 function startCron(expression: string, tick: () => Promise<unknown>): TickTimer {
-  const task = cron.schedule(expression, () => tick(), {
-    noOverlap: true,
-    suppressMissedWarning: true,
-    // Its own would print on stdout, which is data.
-    logger: SILENT,
+  let isStopped = false;
+  let isTicking = false;
+  const tickAlone = async (): Promise<void> => {
+    if (isTicking) return;
+    isTicking = true;
+    await tick();
+    isTicking = false;
+  };
+  const clock = startCronClock({
+    expression,
+    timezone: null,
+    onTime: () => void tickAlone(),
+    onMissed: () => undefined,
   });
   return {
-    nextAt: () => task.getNextRun()?.getTime() ?? null,
-    stop: () => void task.destroy(),
+    nextAt: () => (isStopped ? null : clock.next().getTime()),
+    stop: () => {
+      isStopped = true;
+      clock.stop();
+    },
   };
 }
-
-const ignore = (): void => undefined;
-const SILENT = { info: ignore, warn: ignore, error: ignore, debug: ignore };

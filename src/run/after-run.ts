@@ -1,6 +1,6 @@
-import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import { messageOf } from '../errors.ts';
+import { scratchFolder } from '../git/scratch.ts';
 import { resolveRepository } from '../git/repository.ts';
 import type { Logger } from '../logger.ts';
 import { readCarried } from '../runner/carry.ts';
@@ -48,7 +48,7 @@ export function createAfterRun(deps: AfterRunDeps): (run: StoredRun) => Promise<
       done.some(({ fileName }) => isSameTicket(fileName, ticket)),
     );
     if (!isLeft) return;
-    const scratch = join(store.directory, '.git-scratch');
+    const scratch = scratchFolder(store.directory);
     const repository = await resolveRepository(workspace, { env: deps.environment, scratch, warn });
     const over = await takeCarriedOver({
       store,

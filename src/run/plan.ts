@@ -1,11 +1,12 @@
-import { join } from 'node:path';
 import { resolveBinary } from '../codex/binary.ts';
 import type { Config } from '../config.ts';
 import { readSmallFile } from '../config/small-file.ts';
 import { LooperError } from '../errors.ts';
+import { scratchFolder } from '../git/scratch.ts';
 import { gitDirectoriesToOpen, resolveRepository, type Repository } from '../git/repository.ts';
 import type { RunOrder, TurnPlan } from '../runner/order.ts';
 import { readWorkFingerprint } from '../runner/progress.ts';
+import { isInside } from '../paths.ts';
 import type { RunStore } from '../runs/store.ts';
 import type { AgentBinary, RunRequest } from './request.ts';
 import { findTickets, prepareTickets, requireRunnable, type TicketWork } from './ticket-work.ts';
@@ -61,7 +62,7 @@ export interface PlannerDeps {
 
 export function createPlanner(deps: PlannerDeps): Planner {
   const { config } = deps;
-  const scratch = join(config.logs.directory, '.git-scratch');
+  const scratch = scratchFolder(config.logs.directory);
   const protectedPlaces = {
     'the log directory': config.logs.directory,
     'Looper itself': deps.looperDirectory,
@@ -143,7 +144,7 @@ export function createPlanner(deps: PlannerDeps): Planner {
           model: request.model ?? config.codex.model ?? null,
           reasoning: request.reasoning,
           extraArgs: config.codex.args,
-          addDirs: opened,
+          addDirs: [...opened, ...ticketsOutside(plan)],
           runId,
         },
       };
@@ -187,6 +188,11 @@ const PROMPT_TURN: TurnPlan = {
   resumeThreadId: null,
   replies: [],
 };
+
+/** The sandbox would keep an agent from marking a ticket done that lies elsewhere. */
+function ticketsOutside({ tickets, workspace }: StartPlan): string[] {
+  return tickets === null || isInside(tickets.directory, workspace) ? [] : [tickets.directory];
+}
 
 type Work =
   | { readonly prompt: string; readonly tickets: null }

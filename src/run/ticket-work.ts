@@ -16,6 +16,7 @@ import {
   type Queue,
   type QueueEntry,
 } from '../tickets/queue.ts';
+import { prepareOutbox } from '../tickets/outbox.ts';
 import { startState } from '../tickets/steps.ts';
 import { takeCarriedOver } from './carried-over.ts';
 import { collectReplies } from './known-replies.ts';
@@ -86,6 +87,8 @@ export async function prepareTickets(options: PrepareOptions): Promise<PreparedT
   const warn = (sentence: string): void => {
     warnings.push(sentence);
   };
+  const obstacle = prepareOutbox(workspace, runId);
+  if (obstacle !== null) warn(`The agent cannot reach people: outbox: ${obstacle}.`);
   const id = entry.kind === 'ticket' ? entry.ticket.id : entry.fileName;
   const work = { workspace, repository, scratch, ticketsDirectory, ticketFile: entry.fileName };
   const [replies, before, fingerprint] = await Promise.all([
