@@ -12,6 +12,7 @@ const CHECKS = [
   ['format', 'prettier', '--check', '--log-level=warn', '.'],
   ['lint', 'oxlint', '--type-aware', '--deny-warnings'],
   ['types', 'tsc', '-p', '.'],
+  ['types of the dashboard', 'tsc', '-p', 'src/dashboard-client', '--noEmit'],
 ];
 
 try {
@@ -26,6 +27,10 @@ for (const [name, command, ...args] of CHECKS) {
 console.log('\n> real codex binary');
 if (!succeeds(process.execPath, ['scripts/install-codex.mjs'])) {
   console.log('SKIPPING the end-to-end tests: the codex binary could not be installed.');
+}
+console.log('\n> browser');
+if (!succeeds(process.execPath, ['scripts/find-browser.mjs'])) {
+  console.log('SKIPPING the tests of the dashboard: no browser was found or could be installed.');
 }
 console.log('\n> tests');
 process.exit(succeeds('npx', ['--no-install', 'vitest', 'run', ...process.argv.slice(2)]) ? 0 : 1);

@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createAutopoll, type Autopoll } from './autopoll.ts';
 import { createStateFile } from './autopoll/state.ts';
 import { buildAgentEnvironment } from './codex/environment.ts';
@@ -300,6 +300,8 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
       ticketsDirectory: config.tickets.directory,
     },
     idempotency: createIdempotencyStore(directory),
+    // The runner's entry lies at the top of what was built.
+    assetsDirectory: dirname(options.runnerEntry),
     missing: () => findMissing(options, channels.problems),
     log,
   });

@@ -1,6 +1,7 @@
 import { Hono, type Context } from 'hono';
 import type { Autopoll } from './autopoll.ts';
 import type { Config } from './config.ts';
+import { createDashboard } from './dashboard/routes.ts';
 import { LooperError } from './errors.ts';
 import { answerProblems, setAnswerHeaders, type HttpEnv } from './http/answers.ts';
 import { readJsonObject } from './http/body.ts';
@@ -37,6 +38,8 @@ export interface AppDeps {
     ReadRouteDeps,
     'streams' | 'metrics' | 'resolveWorkspace' | 'ticketsDirectory'
   >;
+  /** `dist/`: the dashboard's modules for the browser are below it. */
+  readonly assetsDirectory: string;
   /** What keeps a run from starting, in sentences; none: ready. */
   readonly missing: () => Promise<readonly string[]>;
   readonly log: Logger;
@@ -46,6 +49,7 @@ export interface AppDeps {
 export function createApp(deps: AppDeps): Hono<HttpEnv> {
   const { config, runs, watch, store, autopoll, log } = deps;
   const app = new Hono<HttpEnv>();
+  const dashboard = createDashboard({ ...deps, ...deps.reads, http: config.http });
 
   app.use(setAnswerHeaders);
   app.use(async (c, next) => {
@@ -59,8 +63,9 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     const level = isRead && c.res.ok ? 'debug' : 'info';
     log[level]({ ...about, status: c.res.status, ms }, 'http.end');
   });
+  app.use(dashboard.showLogin);
   app.use(createFailureLimit());
-  app.use(createGuard(config.http));
+  app.use(createGuard(config.http, dashboard.hasSession));
   answerProblems(app, (err, requestId) => log.error({ requestId, err }, 'http.bug'));
 
   app.get('/health', (c) => c.json({ ok: true, service: 'looper', version: deps.version }));
@@ -129,6 +134,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
   });
 
   addReadRoutes(app, { ...deps, ...deps.reads }, requireStored);
+  dashboard.addRoutes(app, requireStored);
   addHookRoutes(app, { ...deps.hooks, log });
 
   app.get('/autopoll', (c) => c.json({ ok: true, autopoll: autopoll.status() }));

@@ -183,6 +183,17 @@ export const API_ROUTES: readonly ApiRoute[] = [
   },
   {
     method: 'get',
+    path: '/tickets/{file}',
+    summary: 'The text of one ticket',
+    parameters: [
+      { name: 'file', in: 'path', description: 'A file name, as `GET /tickets` gives it.' },
+      { name: 'workspace', in: 'query', description: 'A directory; default LOOPER_WORKSPACE.' },
+    ],
+    answers: { 200: { description: 'Its text.', schema: 'TicketText' } },
+    problems: [403, 404, 422],
+  },
+  {
+    method: 'get',
     path: '/autopoll',
     summary: 'The idle timer: why it waits, when it looks next',
     answers: { 200: AUTOPOLL },
@@ -260,5 +271,25 @@ export const API_ROUTES: readonly ApiRoute[] = [
     },
     problems: [],
     isOpen: true,
+  },
+  {
+    method: 'post',
+    path: '/logout',
+    summary: "Ends the dashboard's session in this browser",
+    answers: {
+      303: { description: 'To the log-in.', headers: { Location: 'The dashboard.' } },
+    },
+    problems: [],
+  },
+  {
+    method: 'get',
+    path: '/assets/{folder}/{file}',
+    summary: 'What the dashboard loads',
+    parameters: [
+      { name: 'folder', in: 'path', description: 'As the page says.' },
+      { name: 'file', in: 'path', description: 'As the page says.' },
+    ],
+    answers: { 200: { description: 'A style or a module.', contentType: 'text/javascript' } },
+    problems: [404],
   },
 ];

@@ -106,6 +106,11 @@ export const SCHEMAS = {
     findings: z.array(finding).describe('What has to be changed before a ticket can run.'),
     remarks: z.array(finding).describe('What may be meant so.'),
   }),
+  TicketText: z.object({
+    ok,
+    file: z.string(),
+    text: z.string().describe('Terminal escapes and characters that deceive are made visible.'),
+  }),
   Autopoll: z.object({ ok, autopoll: autopollStatus }),
   LogEvent: z
     .object({

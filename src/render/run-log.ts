@@ -19,6 +19,9 @@ export interface RunLogReader {
   end(): LogItem[];
 }
 
+/** Not a Buffer: the dashboard loads this module into a browser. */
+const utf8 = new TextEncoder();
+
 const TURN_LINE = /^# turn=(\d{1,9}) ticket=(.*)$/;
 const HEADER_LINE = /^# (looper_request_id|workspace|command)=(.*)$/;
 const TRAILER = /^# (?:codex_exec_return_code=(-?\d{1,9})|looper_outcome=([a-z_]{1,32}))$/;
@@ -160,7 +163,7 @@ export function createRunLogReader(
     const [, digits, ticket = ''] = TURN_LINE.exec(line) ?? [];
     if (digits === undefined) return null;
     const number = Number(digits);
-    const behind = offset + Buffer.byteLength(line) + 1;
+    const behind = offset + utf8.encode(line).length + 1;
     const isReal = isTurnStart === null ? number === turnNumber + 1 : isTurnStart(behind);
     if (!isReal) return null;
     turnNumber = number;
