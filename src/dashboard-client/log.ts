@@ -33,6 +33,8 @@ export function createLogView(frame: HTMLElement, newest: HTMLElement, note: HTM
     const isAtEnd = frame.scrollHeight - frame.scrollTop - frame.clientHeight < AT_END_PX;
     if (isAtEnd !== isFollowing) setFollowing(isAtEnd);
   });
+  // A phone that is turned, or a keyboard that opens, is nobody's wish to stop following.
+  new ResizeObserver(() => setFollowing(isFollowing)).observe(frame);
   newest.addEventListener('click', () => {
     setFollowing(true);
     frame.focus();

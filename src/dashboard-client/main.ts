@@ -79,7 +79,7 @@ document.addEventListener(
 );
 
 async function showTicket(details: Element, ticket: string, workspace: string): Promise<void> {
-  const place = details.querySelector('.text');
+  const place = details.querySelector('.ticket-text');
   if (place === null) return;
   const query = `workspace=${encodeURIComponent(workspace)}`;
   const response = await fetch(`/tickets/${encodeURIComponent(ticket)}?${query}`).catch(() => null);

@@ -55,7 +55,7 @@ export function dashboardPage(
     <main>
       <div class="wide">
         ${questionSection(model)}
-        <section class="card" aria-label="Run">
+        <section class="card run" aria-label="Run">
           ${runSection(model)}
           <div class="log-frame">
             <div
@@ -72,15 +72,15 @@ export function dashboardPage(
           <p class="meta" id="log-note"></p>
           <noscript><p>The live log and the actions need JavaScript.</p></noscript>
         </section>
+        <section id="history" class="card" aria-labelledby="history-title">
+          <h2 id="history-title">Runs</h2>
+          <div id="days" data-live>${picture(model.days)}</div>
+          ${runsSection(model)}
+        </section>
       </div>
       <div class="narrow">
-        ${ticketsSection(model)} ${startForm(model)} ${autopollSection(model)}
+        ${ticketsSection(model)} ${autopollSection(model)} ${startForm(model)}
       </div>
-      <section id="history" class="card full" aria-labelledby="history-title">
-        <h2 id="history-title">Runs</h2>
-        <div id="days" data-live>${picture(model.days)}</div>
-        ${runsSection(model)}
-      </section>
     </main>
     <p id="said" role="status" aria-live="polite"></p>`;
   return documentOf('Looper', head, body);
@@ -88,7 +88,7 @@ export function dashboardPage(
 
 /** Not replaced while the page lives: somebody may be writing in it. */
 function startForm({ workspace }: Model): Html {
-  return html`<section class="card" aria-labelledby="start-title">
+  return html`<section class="card start" aria-labelledby="start-title">
     <h2 id="start-title">Start a run</h2>
     <form data-action="start">
       <label for="start-message">Message, which is announced</label>

@@ -31,7 +31,7 @@ export function stateSection(model: Model): Html {
   if (active !== null) {
     const turn = active.turns.length;
     const what = active.status === 'stopping' ? 'Stopping' : 'Working';
-    const on = ticketOf(active);
+    const on = ticketName(model, active);
     return line(
       'busy',
       html`<b>${what}</b>${on === null ? '' : html` on ${on}`}${turn > 0 ? `, turn ${turn}` : ''},
@@ -186,12 +186,12 @@ function ticketItem({ file, number, title: name, state, goal }: ListedTicket, wo
         ${badge(TICKET_MOODS[state], state)}
       </summary>
       ${goal === null ? '' : html`<p class="meta">${title(goal)}</p>`}
-      <pre class="text" tabindex="0" aria-label="Text of ${file}">Loading…</pre>
+      <pre class="ticket-text" tabindex="0" aria-label="Text of ${file}">Loading…</pre>
     </details>
   </li>`;
 }
 
-export function autopollSection({ autopoll }: Model): Html {
+export function autopollSection({ autopoll, active }: Model): Html {
   const { enabled, paused, waiting, next_tick_at: next, failures } = autopoll;
   if (!enabled) {
     return html`<section id="autopoll" class="card" data-live aria-labelledby="autopoll-title">
@@ -208,7 +208,7 @@ export function autopollSection({ autopoll }: Model): Html {
         ${paused ? 'Resume' : 'Pause'}
       </button>
     </div>
-    ${waiting === null || paused ? '' : html`<p>Starts nothing now: ${title(waiting.detail)}.</p>`}
+    ${waiting === null || paused || active !== null ? '' : html`<p>Starts nothing now: ${title(waiting.detail)}.</p>`}
     <p class="meta">
       ${paused || next === null ? '' : html`Looks again at ${time(next)}. `} ${autopoll.runs_today}
       of ${autopoll.max_runs_per_day} automatic runs in 24 h.
@@ -256,6 +256,14 @@ function runRow(run: RunRecord, isShown: boolean): Html {
     <td>${title(run.trigger)}</td>
     <td>${tokens(run)}</td>
   </tr>`;
+}
+
+/** The same with its title, where the queue tells it. */
+function ticketName({ tickets }: Model, run: RunRecord): string | null {
+  const file = ticketOf(run);
+  const listed = tickets?.tickets.find((ticket) => ticket.file === file);
+  if (listed === undefined || file === null) return file;
+  return `${file.replace(/\.md$/, '')}: ${title(listed.title)}`;
 }
 
 /** The file name of the ticket at which a run works, or worked last. */

@@ -36,7 +36,7 @@ header { position: sticky; top: 0; z-index: 2; display: flex; align-items: cente
 .connection.lost { color: var(--bad); }
 main { display: grid; gap: 1rem; padding: 1rem; max-width: 90rem; margin: 0 auto; grid-template-columns: minmax(0, 1fr) 22rem; }
 .wide, .narrow { display: grid; gap: 1rem; align-content: start; min-width: 0; }
-.full { grid-column: 1 / -1; }
+#question:empty { display: none; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: .9rem 1rem; min-width: 0; }
 .question { border: 2px solid var(--open); }
 .prose { white-space: pre-wrap; margin: .5rem 0; }
@@ -65,7 +65,7 @@ summary { cursor: pointer; padding: .25rem 0; }
 .ticket summary { display: flex; align-items: baseline; gap: .5rem; }
 .ticket .name { flex: 1; }
 .number { color: var(--soft); }
-.text { white-space: pre-wrap; max-height: 24rem; overflow: auto; margin: .3rem 0 .6rem; padding: .6rem; background: var(--log); border: 1px solid var(--line); border-radius: 6px; }
+.ticket-text { white-space: pre-wrap; max-height: 24rem; overflow: auto; margin: .3rem 0 .6rem; padding: .6rem; background: var(--log); border: 1px solid var(--line); border-radius: 6px; }
 .finding { color: var(--bad); font-size: .875rem; }
 .log-frame { position: relative; }
 #log { height: min(34rem, 62vh); overflow-y: auto; overscroll-behavior: contain; padding: .6rem .8rem; background: var(--log); border: 1px solid var(--line); border-radius: 8px; }
@@ -97,7 +97,9 @@ tr.shown { background: var(--busy-bg); }
 #said:empty { display: none; }
 .login { display: block; max-width: 26rem; margin-top: 12vh; }
 @media (max-width: 62rem) {
-  main { grid-template-columns: minmax(0, 1fr); }
+  main { display: flex; flex-direction: column; }
+  .wide, .narrow { display: contents; }
+  #question { order: 1; } .run { order: 2; } #tickets { order: 3; } #autopoll { order: 4; } #history { order: 5; } .start { order: 6; }
 }
 @media (max-width: 40rem) {
   header { flex-wrap: wrap; padding: .5rem .75rem; }

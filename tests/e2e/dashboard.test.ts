@@ -156,7 +156,7 @@ describe.skipIf(!hasBrowser())('the dashboard', () => {
     await untilText(page, '#log', HOSTILE);
     await untilText(page, '#question', HOSTILE);
     await page.locator('.ticket summary').first().click();
-    await untilText(page, '.ticket .text', HOSTILE);
+    await untilText(page, '.ticket .ticket-text', HOSTILE);
     const shown = await textOf(page, 'body');
     expect(shown).toContain('\\u{202e}gnp.exe');
     for (const bad of ['\u001b', '\u202e', '\u202c', '\u0007']) expect(shown).not.toContain(bad);
