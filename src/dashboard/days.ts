@@ -11,37 +11,49 @@ export interface Day {
 const DAYS = 14;
 const DAY_MS = 86_400_000;
 const PAGE = 100;
-/** What is read for the picture at most: as many runs as are kept unless somebody asks for more. */
-const MAX_READ = 500;
+/** What is read for the picture at most: twice as many runs as are kept unless somebody asks for more. */
+const MAX_READ = 1000;
 
-/** Counts the runs of the last days; reads their records only when the newest has changed. */
-export function createDays(store: RunStore): (now: number) => readonly Day[] {
+/**
+ * Counts the runs of the last days, oldest first; reads their records only when the newest has
+ * changed. Where that would be too many, the days that are not known in full are left out.
+ */
+export function createDays(
+  store: Pick<RunStore, 'latest' | 'list'>,
+  maxRead = MAX_READ,
+): (now: number) => readonly Day[] {
   let known = { state: '', days: [] as readonly Day[] };
   return (now) => {
     const latest = store.latest()?.record;
     const state = `${dateOf(now)} ${latest?.run_id} ${latest?.status}`;
-    if (state !== known.state) known = { state, days: readDays(store, now) };
+    if (state !== known.state) known = { state, days: readDays(store, now, maxRead) };
     return known.days;
   };
 }
 
-function readDays(store: RunStore, now: number): readonly Day[] {
+function readDays(store: Pick<RunStore, 'list'>, now: number, maxRead: number): readonly Day[] {
   const days = new Map<string, Record<Mood, number>>();
   for (let back = DAYS - 1; back >= 0; back -= 1) {
     days.set(dateOf(now - back * DAY_MS), { good: 0, open: 0, bad: 0, calm: 0, busy: 0 });
   }
+  const firstDay = now - DAYS * DAY_MS;
   let before: string | undefined;
-  for (let read = 0; read < MAX_READ; read += PAGE) {
+  let oldest = now;
+  for (let read = 0; read < maxRead && oldest >= firstDay; read += PAGE) {
     const page = store.list({ limit: PAGE, before });
     for (const { created_at, outcome, status } of page) {
       const day = days.get(dateOf(Date.parse(created_at)));
       if (day !== undefined && status !== 'queued') day[moodOf(outcome)] += 1;
     }
     const last = page.at(-1);
-    if (last === undefined || Date.parse(last.created_at) < now - DAYS * DAY_MS) break;
-    before = last.run_id;
+    // Nothing is older: every day is known.
+    oldest = last === undefined ? -Infinity : Date.parse(last.created_at);
+    before = last?.run_id;
   }
-  return [...days].map(([date, runs]) => ({ date, runs }));
+  const all = [...days].map(([date, runs]) => ({ date, runs }));
+  if (oldest < firstDay) return all;
+  const known = all.filter(({ date }) => date > dateOf(oldest));
+  return known.length > 0 ? known : all.slice(-1);
 }
 
 function dateOf(time: number): string {

@@ -19,14 +19,15 @@ const LAYERS: readonly (readonly [Mood, string])[] = [
 /** Runs of the last days by outcome, as bars; a table says the same in words. */
 export function picture(days: readonly Day[]): Html {
   const most = Math.max(1, ...days.map(totalOf));
-  const width = days.length * STEP;
+  // Few days are not drawn larger.
+  const width = Math.max(14, days.length) * STEP;
   const sum = days.reduce((all, day) => all + totalOf(day), 0);
   const used = LAYERS.filter(([mood]) => days.some(({ runs }) => runs[mood] > 0));
   return html`<figure>
     <svg
       viewBox="0 0 ${width} ${HEIGHT + LABEL}"
       role="img"
-      aria-label="${plural(sum, 'run')} in the last ${days.length} days: ${describe(days)}"
+      aria-label="${plural(sum, 'run')} in the last ${plural(days.length, 'day')}: ${describe(days)}"
     >
       ${days.map((day, place) => bar(day, place, most))}
     </svg>

@@ -157,6 +157,7 @@ describe.skipIf(!hasBrowser())('the dashboard', () => {
     await untilText(page, '#question', HOSTILE);
     await page.locator('.ticket summary').first().click();
     await untilText(page, '.ticket .ticket-text', HOSTILE);
+    await takeScreenshot(page, 'hostile');
     const shown = await textOf(page, 'body');
     expect(shown).toContain('\\u{202e}gnp.exe');
     for (const bad of ['\u001b', '\u202e', '\u202c', '\u0007']) expect(shown).not.toContain(bad);
@@ -180,6 +181,8 @@ describe.skipIf(!hasBrowser())('the dashboard', () => {
     await service.looper.ended(await service.started({ codex_prompt: undefined }));
     const { page, problems } = await openPage(service);
     await untilText(page, '#state', 'Waiting for you: Which port?');
+    expect(await seriousFindings(page)).toEqual([]);
+    await takeScreenshot(page, 'question', false);
     await page.fill('#reply-text', 'Port B, please.');
     await page.getByRole('button', { name: 'Answer and go on' }).click();
     await untilText(page, '#said', 'Your answer is stored.');
@@ -240,6 +243,7 @@ describe.skipIf(!hasBrowser())('the dashboard', () => {
     const { context, page } = await openPage(service);
     expect(await page.title()).toBe('Log in to Looper');
     expect(await seriousFindings(page)).toEqual([]);
+    await takeScreenshot(page, 'login');
     await page.fill('#token', 'wrong');
     await page.getByRole('button', { name: 'Log in' }).click();
     await untilText(page, '[role=alert]', 'That is not the token of this service.');
