@@ -1,63 +1,73 @@
 #!/usr/bin/env node
 /** The entry: arguments, environment, signals and exit codes. Everything else is told by arguments. */
-import { Command } from 'commander';
+import { CommanderError } from 'commander';
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, extname, join } from 'node:path';
+import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
+import type { Cli } from './cli/context.ts';
+import { EXIT, exitCodeOf, type ExitCode } from './cli/exit.ts';
+import { readInput } from './cli/input.ts';
+import { createOutput } from './cli/output.ts';
+import { createProgram } from './cli/program.ts';
 import { loadConfig, type Config } from './config.ts';
-import { LooperError, messageOf, systemErrorCode } from './errors.ts';
-import { startDaemon } from './daemon.ts';
-
-const EXIT = { failed: 1, usage: 2, unreachable: 3, interrupted: 130 } as const;
+import { messageOf, systemErrorCode } from './errors.ts';
+import { inert } from './render/inert.ts';
 
 const ownFile = fileURLToPath(import.meta.url);
 const looperDirectory = dirname(dirname(ownFile));
+const version = readVersion();
 
-const program = new Command('looper')
-  .description('A minimal trigger service for coding agents.')
-  .version(readVersion())
-  .configureOutput({ outputError: (text, write) => write(text) })
-  .exitOverride((error) => {
-    process.exit(error.exitCode === 0 ? 0 : EXIT.usage);
+// Whoever reads our output may be gone; that must not keep us from ending what we started.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
+let interruption: AbortController | null = null;
+let config: Config | null = null;
+
+const cli: Cli = {
+  version,
+  config: () => (config ??= readConfig()),
+  currentDirectory: process.cwd(),
+  output: createOutput(process.stdout, process.stderr, process.env),
+  input: {
+    isTerminal: isatty(process.stdin.fd),
+    read: () => readInput(process.stdin, cli.interrupted()),
+  },
+  interrupted: () => (interruption ??= listenForInterrupt()).signal,
+};
+
+try {
+  process.exit(await createProgram(cli, serve).run(process.argv.slice(2)));
+} catch (error) {
+  process.exit(tellFailure(error));
+}
+
+async function serve(): Promise<ExitCode> {
+  // From the start: who is stopped while it starts ends as configured too.
+  const asked = firstSignal();
+  for (const warning of cli.config().warnings) process.stderr.write(`warning: ${warning}\n`);
+  // The verbs of the command line need none of it.
+  const { startDaemon } = await import('./daemon.ts');
+  const daemon = await startDaemon({
+    config: cli.config(),
+    version,
+    looperDirectory,
+    // Next to this file, in the language that this file is in.
+    runnerEntry: join(dirname(ownFile), `runner${extname(ownFile)}`),
+    environment: process.env,
   });
-
-program
-  .command('serve')
-  .description('run the service: POST /run announces, stops stale agents, starts one run')
-  .action(serve);
-
-await program.parseAsync();
-
-async function serve(): Promise<void> {
-  // Whoever reads our output may be gone; that must not keep us from ending what we started.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
-  try {
-    const config = readConfig();
-    // From the start: who is stopped while it starts ends as configured too.
-    const asked = firstSignal();
-    const daemon = await startDaemon({
-      config,
-      version: readVersion(),
-      looperDirectory,
-      // Next to this file, in the language that this file is in.
-      runnerEntry: join(dirname(ownFile), `runner${extname(ownFile)}`),
-      environment: process.env,
-    });
-    process.stdout.write(`${daemon.greeting}\n`);
-    const signal = await asked;
-    process.stderr.write(`${signal}: shutting down; a second signal exits now.\n`);
-    process.once('SIGINT', () => process.exit(EXIT.interrupted));
-    process.once('SIGTERM', () => process.exit(EXIT.interrupted));
-    await daemon.stop();
-    process.exit(0);
-  } catch (error) {
-    fail(error);
-  }
+  process.stdout.write(`${daemon.greeting}\n`);
+  const signal = await asked;
+  process.stderr.write(`${signal}: shutting down; a second signal exits now.\n`);
+  process.once('SIGINT', () => process.exit(EXIT.interrupted));
+  process.once('SIGTERM', () => process.exit(EXIT.interrupted));
+  await daemon.stop();
+  return EXIT.done;
 }
 
 function readConfig(): Config {
-  const config = loadConfig({
+  return loadConfig({
     env: process.env,
     looperDirectory,
     isClone: existsSync(join(looperDirectory, '.git')),
@@ -65,8 +75,6 @@ function readConfig(): Config {
     currentDirectory: process.cwd(),
     temporaryDirectory: tmpdir(),
   });
-  for (const warning of config.warnings) process.stderr.write(`warning: ${warning}\n`);
-  return config;
 }
 
 function readVersion(): string {
@@ -82,15 +90,31 @@ function firstSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-function fail(error: unknown): never {
-  if (!(error instanceof LooperError)) {
-    process.stderr.write(
-      `${error instanceof Error ? (error.stack ?? error.message) : messageOf(error)}\n`,
-    );
-    process.exit(EXIT.failed);
+function listenForInterrupt(): AbortController {
+  const controller = new AbortController();
+  process.once('SIGINT', () => {
+    process.once('SIGINT', () => process.exit(EXIT.interrupted));
+    controller.abort();
+  });
+  return controller;
+}
+
+/** Says on stderr what went wrong, and returns the exit code. */
+function tellFailure(error: unknown): ExitCode {
+  cli.output.live('');
+  // Commander has printed what it has to say.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  // Somebody has seen enough: `looper logs | head`.
+  if (systemErrorCode(error) === 'EPIPE') return EXIT.failed;
+  const exitCode = exitCodeOf(error);
+  if (exitCode === null && interruption?.signal.aborted === true) return EXIT.interrupted;
+  if (exitCode === null) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
+    process.stderr.write(`${text}\n`);
+    return EXIT.failed;
   }
-  process.stderr.write(`${error.message}\n`);
-  const isTaken = error.code === 'ALREADY_RUNNING' || systemErrorCode(error.cause) === 'EADDRINUSE';
-  if (isTaken) process.exit(EXIT.unreachable);
-  process.exit(error.code === 'CONFIG_INVALID' ? EXIT.usage : EXIT.failed);
+  // The message may quote what a service, or a file that an agent wrote, says.
+  const message = inert(messageOf(error));
+  if (message !== '') cli.output.message(message);
+  return exitCode;
 }

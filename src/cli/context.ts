@@ -1,0 +1,18 @@
+import type { Config } from '../config.ts';
+import type { Output } from './output.ts';
+
+/** What every verb is given: the process it runs in, as far as a verb may know of it. */
+export interface Cli {
+  readonly version: string;
+  /** Read at the first use. Throws `CONFIG_INVALID`. */
+  readonly config: () => Config;
+  readonly currentDirectory: string;
+  readonly output: Output;
+  readonly input: {
+    readonly isTerminal: boolean;
+    /** All of stdin as text; throws when it is longer than a request may be. */
+    readonly read: () => Promise<string>;
+  };
+  /** Aborts at Ctrl-C; a second one ends the process. From the first call on. */
+  readonly interrupted: () => AbortSignal;
+}
