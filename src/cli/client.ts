@@ -1,34 +1,11 @@
 import { z } from 'zod';
-import { hostName, isLoopbackName } from '../host-name.ts';
 import { messageOf, systemErrorCode } from '../errors.ts';
-import { CliError, EXIT, type ExitCode } from './exit.ts';
+import { exitCodeFor, isOfThisMachine, Refused, Unreachable } from './client-errors.ts';
+import { CliError, EXIT } from './exit.ts';
 
 const ANSWER_MS = 10_000;
 /** A service that is there says so at once; one that hangs counts as absent after this. */
 const HEALTH_MS = 3_000;
-
-/** Nobody answers at the service's address, or not in time. */
-export class Unreachable extends CliError {
-  constructor(url: string, why: string, options: ErrorOptions = {}) {
-    const next = isOfThisMachine(url)
-      ? 'Start it with "looper serve", or name its address in LOOPER_URL.'
-      : 'Look whether it runs there, and whether LOOPER_URL is right.';
-    super(`No Looper service answers at ${url} (${why}). ${next}`, EXIT.unreachable, options);
-  }
-}
-
-/** What the service refused, in its own words. */
-export class Refused extends CliError {
-  readonly status: number;
-  /** `RUN_IN_PROGRESS`, …; '' where the answer holds none. */
-  readonly code: string;
-
-  constructor(message: string, exitCode: ExitCode, status: number, code: string) {
-    super(message, exitCode);
-    this.status = status;
-    this.code = code;
-  }
-}
 
 export interface Client {
   readonly url: string;
@@ -156,10 +133,6 @@ export function createClient(options: {
   };
 }
 
-function isOfThisMachine(url: string): boolean {
-  return isLoopbackName(hostName(new URL(url).host) ?? '');
-}
-
 const problemSchema = z.object({ error: z.string(), code: z.string().default('') });
 
 /** Undefined for what is no JSON, or was cut off. */
@@ -169,12 +142,6 @@ async function readJson(response: Response): Promise<unknown> {
   } catch {
     return undefined;
   }
-}
-
-function exitCodeFor(status: number, code: string): ExitCode {
-  if (code === 'RUN_IN_PROGRESS') return EXIT.busy;
-  // What the caller wrote, not what happened to it.
-  return [400, 413, 415].includes(status) ? EXIT.usage : EXIT.failed;
 }
 
 /** Node hides the reason: "fetch failed", with the system's error inside. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FollowedItem, Position } from '../runs/follow.ts';
-import { Unreachable } from './client.ts';
+import { Unreachable } from './client-errors.ts';
 import type { Cli } from './context.ts';
 import { CliError, EXIT } from './exit.ts';
 import { Lost } from './run-source.ts';

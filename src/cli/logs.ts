@@ -1,4 +1,5 @@
 import { inertLine } from '../render/inert.ts';
+import type { FollowedItem } from '../runs/follow.ts';
 import type { RunRecord } from '../runs/record.ts';
 import type { Cli } from './context.ts';
 import { CliError, EXIT, type ExitCode } from './exit.ts';
@@ -116,8 +117,16 @@ async function follow(
   }
   const view = createLiveView(cli, run, json);
   await openAt(view, place);
-  const final = await watchRun(cli, source, run, { hint, view, from });
+  const startedAt = place.turn?.startedAt ?? 0;
+  const final = await watchRun(cli, source, run, { hint, view: viewSince(view, startedAt), from });
   if (!json) await cli.output.data(`${endLine(final, cli.output.colours)}\n`);
+}
+
+/** Without what the agent said in earlier turns: the events of a run are read from the start. */
+function viewSince(view: RunView, startedAt: number): RunView {
+  const isEarlier = (item: FollowedItem): boolean =>
+    item.kind === 'event' && Date.parse(item.event.at) < startedAt;
+  return { ...view, item: async (item) => (isEarlier(item) ? undefined : view.item(item)) };
 }
 
 /** A turn's own line stands before its place in the log. */

@@ -20,7 +20,12 @@ export function parseSince(text: string, now: number): number | null {
 /** Where in a log to begin: at its start, or at a turn, which then has to be named. */
 export interface LogPlace {
   readonly offset: number;
-  readonly turn: { readonly number: number; readonly ticket: string } | null;
+  readonly turn: {
+    readonly number: number;
+    readonly ticket: string;
+    /** Milliseconds since the epoch. */
+    readonly startedAt: number;
+  } | null;
 }
 
 export const WHOLE_LOG: LogPlace = { offset: 0, turn: null };
@@ -33,7 +38,8 @@ export function placeSince({ turns }: Pick<RunRecord, 'turns'>, since: number): 
   const turn = turns[index];
   if (turn === undefined || index === 0) return WHOLE_LOG;
   const number = index + 1;
-  return { offset: turn.log_start, turn: { number, ticket: turn.ticket ?? '' } };
+  const startedAt = Date.parse(turn.started_at);
+  return { offset: turn.log_start, turn: { number, ticket: turn.ticket ?? '', startedAt } };
 }
 
 /** The runs that were not over by then, oldest first. */

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { askHolder } from '../runs/lock.ts';
-import { createClient, type Client, type Unreachable } from './client.ts';
+import { createClient, type Client } from './client.ts';
+import type { Unreachable } from './client-errors.ts';
 import type { Cli } from './context.ts';
 import { createFileSource } from './file-source.ts';
 import type { RunSource } from './run-source.ts';

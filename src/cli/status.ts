@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { SCHEMAS } from '../http/schemas.ts';
 import { createRunLogReader } from '../render/run-log.ts';
 import type { RunRecord } from '../runs/record.ts';
-import { Refused } from './client.ts';
+import { Refused } from './client-errors.ts';
 import type { Cli } from './context.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { createPaint } from './format.ts';

@@ -25,7 +25,7 @@ describe('looper status, stop, reply and autopoll', () => {
     const work = workspace({
       tickets: { 'TICKET-001-first': 'First', 'TICKET-002-second': 'Second' },
       turns: [
-        { steps: [{ do: 'ticket' }] },
+        { steps: [{ do: 'outbox', title: 'Earlier' }, { do: 'ticket' }] },
         { steps: [{ do: 'command', command: 'npm test', output: 'ok\n' }, ...ASKING] },
       ],
       git: false,
@@ -55,8 +55,16 @@ describe('looper status, stop, reply and autopoll', () => {
       autopoll: { enabled: true },
     });
 
+    const second = cli.start('logs', '-f', '--since', '0s');
+    await second.shows('npm test');
     writeFileSync(join(work.path, 'go'), '');
     const { code, stdout } = await follower.ended();
+    const since = (await second.ended()).stdout;
+    expect(since).toMatch(
+      /^══ run .*\n\n── turn 2: [^]*\[question\] Which one\?\n[^]*waiting: Which one\?/,
+    );
+    expect(since).not.toContain('Earlier');
+    expect(stdout).toContain('[message] Earlier');
     expect(code).toBe(1);
     expect(stdout).toMatch(
       /waiting · run (\S+) [^]*Which one\?\n {4}JSON or YAML\?[^]*answer +looper reply/,

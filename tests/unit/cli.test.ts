@@ -168,8 +168,8 @@ describe('--since', () => {
     const places = [0, 1.5, 5].map((minutes) => placeSince({ turns }, NOW + minutes * 60_000));
     expect(places).toEqual([
       { offset: 0, turn: null },
-      { offset: 20, turn: { number: 2, ticket: 'b' } },
-      { offset: 30, turn: { number: 3, ticket: '' } },
+      { offset: 20, turn: { number: 2, ticket: 'b', startedAt: NOW } },
+      { offset: 30, turn: { number: 3, ticket: '', startedAt: NOW } },
     ]);
   });
 });
