@@ -44,15 +44,16 @@ export function listenForActions(say: (text: string) => void, onDone: () => void
   });
 
   async function carryOut(button: HTMLButtonElement, act: () => Promise<string>): Promise<void> {
-    if (button.disabled) return;
-    button.disabled = true;
+    if (button.ariaDisabled === 'true') return;
+    // Not `disabled`, which would take the focus from whoever uses a keyboard.
+    button.ariaDisabled = 'true';
     say('One moment…');
     try {
       say(await act());
     } catch (error) {
       say(error instanceof Error ? error.message : String(error));
     } finally {
-      button.disabled = false;
+      button.ariaDisabled = null;
       onDone();
     }
   }

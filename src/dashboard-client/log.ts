@@ -8,6 +8,7 @@ const MAX_ITEMS = 1500;
 const AT_END_PX = 32;
 const TURN_LINE = /^# turn=\d/;
 const SETTLE_MS = 150;
+const CAUGHT_UP_MS = 300;
 
 /** The log of one run, live. */
 export interface LogView {
@@ -87,6 +88,18 @@ function createSink(
   let starts = new Set<number>();
   const reader = createRunLogReader((offset) => starts.has(offset));
   const byKey = new Map<number, HTMLElement>();
+  const openedAt = Date.now();
+  /**
+   * What was told before the page was opened comes ahead of the log that surrounded it: it is shown
+   * behind, once the log has caught up.
+   */
+  let held: HTMLElement[] = [];
+  let timer = 0;
+  const showHeld = (): void => {
+    frame.append(...held);
+    held = [];
+    afterwards();
+  };
 
   const put = (items: readonly LogItem[]): void => {
     for (const item of items) {
@@ -103,7 +116,9 @@ function createSink(
     for (const event of events) {
       if (event.event !== 'log') {
         const notice = noticeOf(event);
-        if (notice !== null) frame.append(notice);
+        const isOld = Date.parse(String(event.data['at'])) < openedAt;
+        if (notice !== null && isOld) held.push(notice);
+        else if (notice !== null) frame.append(notice);
         if (event.event === 'end') put(reader.end());
         continue;
       }
@@ -120,6 +135,8 @@ function createSink(
       }
       put(reader.push(line));
     }
+    clearTimeout(timer);
+    if (held.length > 0) timer = window.setTimeout(showHeld, CAUGHT_UP_MS);
     while (frame.childElementCount > MAX_ITEMS) frame.firstElementChild?.remove();
     if (byKey.size > 2 * MAX_ITEMS) {
       for (const [key, element] of byKey) if (!element.isConnected) byKey.delete(key);

@@ -5,6 +5,7 @@ import { STYLE } from './style.ts';
 import type { Html } from './words.ts';
 
 /** Assets need a session, so these pages bring their style along; the policy knows it by its hash. */
+const STYLE_ELEMENT = raw(`<style>${STYLE}</style>`);
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
 
 export const LOGIN_POLICY = `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`;
@@ -13,9 +14,7 @@ export const LOGIN_POLICY = `default-src 'none'; style-src 'sha256-${STYLE_HASH}
 export function loginPage(problem: string | null): Html {
   return documentOf(
     'Log in to Looper',
-    html`<style>
-      ${raw(STYLE)}
-    </style>`,
+    html`${STYLE_ELEMENT}`,
     html`<main class="login">
       <form method="post" action="/login" class="card">
         <h1>Looper</h1>
@@ -42,10 +41,7 @@ export function loginPage(problem: string | null): Html {
 export function detourPage(): Html {
   return documentOf(
     'Looper',
-    html`<meta http-equiv="refresh" content="0;url=/" />
-      <style>
-        ${raw(STYLE)}
-      </style>`,
+    html`<meta http-equiv="refresh" content="0;url=/" /> ${STYLE_ELEMENT}`,
     html`<main class="login">
       <p class="card"><a href="/">Open the dashboard</a></p>
     </main>`,

@@ -114,12 +114,10 @@ const showLogin: MiddlewareHandler<HttpEnv> = async (c, next) => {
   await next();
   const page = pageInstead(c);
   if (page === null) return;
-  const { status, headers } = c.res;
-  const kept = headers.get('retry-after');
-  c.res = await c.html(page, status as 401, {
+  // What the problem said in headers (`Retry-After`) stays: hono keeps them for the new answer.
+  c.res = await c.html(page, c.res.status as 401, {
     'Content-Security-Policy': LOGIN_POLICY,
     ...REFERRER,
-    ...(kept === null ? {} : { 'Retry-After': kept }),
   });
 };
 

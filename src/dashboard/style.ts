@@ -50,7 +50,7 @@ dd { margin: 0; } dt { font-size: .78rem; }
 .badge.busy { color: var(--busy); background: var(--busy-bg); }
 button, .button { font: inherit; font-size: .9rem; font-weight: 600; min-height: 2.25rem; padding: .3rem .9rem; border: 1px solid var(--line); border-radius: 8px; background: var(--card); color: var(--ink); cursor: pointer; text-decoration: none; display: inline-block; }
 button:hover, .button:hover { border-color: var(--soft); }
-button:disabled { opacity: .6; cursor: progress; }
+button[aria-disabled="true"] { opacity: .6; cursor: progress; }
 .primary { background: var(--link); border-color: var(--link); color: var(--on-accent); }
 .danger { color: var(--bad); border-color: var(--bad); }
 .quiet { border-color: transparent; color: var(--soft); }

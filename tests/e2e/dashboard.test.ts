@@ -183,6 +183,7 @@ describe.skipIf(!hasBrowser())('the dashboard', () => {
     await untilText(page, '#state', 'Waiting for you: Which port?');
     expect(await seriousFindings(page)).toEqual([]);
     await takeScreenshot(page, 'question', false);
+    await untilText(page, '#log', 'question: Which port?');
     await page.fill('#reply-text', 'Port B, please.');
     await page.getByRole('button', { name: 'Answer and go on' }).click();
     await untilText(page, '#said', 'Your answer is stored.');
@@ -244,6 +245,9 @@ describe.skipIf(!hasBrowser())('the dashboard', () => {
     expect(await page.title()).toBe('Log in to Looper');
     expect(await seriousFindings(page)).toEqual([]);
     await takeScreenshot(page, 'login');
+    // Its policy lets its own style through.
+    const width = await page.evaluate("getComputedStyle(document.querySelector('main')).maxWidth");
+    expect(width).toBe('416px');
     await page.fill('#token', 'wrong');
     await page.getByRole('button', { name: 'Log in' }).click();
     await untilText(page, '[role=alert]', 'That is not the token of this service.');
@@ -264,6 +268,55 @@ describe.skipIf(!hasBrowser())('the dashboard', () => {
     await page.waitForSelector('#token');
     await page.reload();
     expect(await page.title()).toBe('Log in to Looper');
+  });
+
+  test('who guesses the token is told to wait, and whoever knows it still comes in', async () => {
+    const service = await startService({ env: { LOOPER_API_TOKEN: TOKEN } });
+    const login = (token: string) =>
+      fetch(`${service.looper.url}/login`, {
+        method: 'POST',
+        body: new URLSearchParams({ token }),
+        redirect: 'manual',
+      });
+    let answer = await login('wrong');
+    expect(answer.status).toBe(401);
+    for (let guess = 0; guess < 30; guess += 1) answer = await login('wrong');
+    expect(answer.status).toBe(429);
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(await answer.text()).toContain('Too many wrong tokens');
+    expect(await (await fetch(service.looper.url)).text()).toContain('action="/login"');
+    expect((await login(TOKEN)).status).toBe(303);
+  });
+
+  test('pauses and resumes the autopoll, and lets a second start wait, by keyboard', async () => {
+    const service = await startService({
+      scenario: { steps: [{ do: 'hang' }] },
+      env: (home) => ({
+        LOOPER_AUTO_START_WHEN_IDLE: '1',
+        LOOPER_WORKSPACE: join(home, 'workspace'),
+      }),
+    });
+    await service.started();
+    const { page, problems } = await openPage(service);
+    await untilText(page, '#connection', 'live');
+    await page.focus('#autopoll-button');
+    await page.keyboard.press('Enter');
+    await untilText(page, '#said', 'Autopoll is paused');
+    await untilText(page, '#autopoll-button', 'Resume');
+    expect((await service.looper.get('/autopoll')).body).toMatchObject({
+      autopoll: { paused: true },
+    });
+    // The button was replaced, and has the focus still.
+    await page.keyboard.press('Enter');
+    await untilText(page, '#said', 'Autopoll goes on');
+    await untilText(page, '#autopoll-button', 'Pause');
+
+    await page.fill('#start-prompt', 'The next one');
+    await page.focus('#start-message');
+    await page.keyboard.press('Enter');
+    await untilText(page, '#said', 'waits for its turn');
+    await untilText(page, '#state', 'Another trigger waits behind it.');
+    expect(problems).toEqual([]);
   });
 
   test('a link from another site leads to the dashboard, a form there logs nobody in', async () => {
