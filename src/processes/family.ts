@@ -128,13 +128,17 @@ export function createFamily({ roots, marker, exclude = [] }: FamilyOptions): Fa
     return isSure;
   };
 
-  /** The number of the dead is given to others, but not while a group or session goes by it. */
-  const forgetTheDead = (): void => {
+  /**
+   * The number of the dead is given to others, but not while a group or session goes by it. The
+   * living are seen as they are now: a child shows its parent's arguments until its own exec.
+   */
+  const renewMembers = (): void => {
     const named = new Set([...table.values()].flatMap(({ pgid, sid }) => [pgid, sid]));
     for (const [pid, { identity }] of members) {
       const now = table.get(pid);
       const isGone = now === undefined ? !named.has(pid) : !isSameProcess(now.identity, identity);
       if (isGone) members.delete(pid);
+      else if (now !== undefined && !now.isDead) members.set(pid, now);
     }
   };
 
@@ -155,7 +159,7 @@ export function createFamily({ roots, marker, exclude = [] }: FamilyOptions): Fa
         }),
       );
       spared = findSpared(table, exclude);
-      forgetTheDead();
+      renewMembers();
       absorb();
       const isSure = await awaitEnvironments();
       const added = [...members.values()].filter(({ identity, isDead }) => {

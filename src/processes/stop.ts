@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createFamily, type Family, type FamilyOptions, type Look } from './family.ts';
-import { isAlive, sendSignal, type ProcessIdentity } from './identity.ts';
+import { isAlive, isSameProcess, sendSignal, type ProcessIdentity } from './identity.ts';
 import { pollUntil } from './poll.ts';
 import { killTreeByPid } from './ps.ts';
 import type { ProcessInfo } from './table.ts';
@@ -89,7 +89,7 @@ async function interruptAgents(
   graceMs: number,
   signalled: Set<number>,
 ): Promise<boolean> {
-  const agents = family.agents();
+  let agents = family.agents();
   if (agents.length === 0) return true;
   for (const agent of family.topAgents()) interrupt(family, agent, signalled);
 
@@ -100,6 +100,11 @@ async function interruptAgents(
     if (start < nextScan) return false;
     // Who is born meanwhile must be known before its parent dies. A tenth of our time at most.
     await family.look();
+    // A child of an agent shows the agent's arguments until it has become what it is to be.
+    const still = family.agents();
+    agents = agents.filter((one) =>
+      still.some((other) => isSameProcess(one.identity, other.identity)),
+    );
     const end = performance.now();
     nextScan = end + Math.max(RESCAN_MS, 10 * (end - start));
     return false;

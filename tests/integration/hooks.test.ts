@@ -136,7 +136,7 @@ describe('what a hook does not take', () => {
   });
 });
 
-test('the answer comes within 100 ms, whatever the run does', async () => {
+test('the answer comes at once, whatever the run does', async () => {
   const service = await startService({
     // It takes its whole grace to be replaced.
     scenario: { steps: [{ do: 'stubborn' }, { do: 'hang' }] },
@@ -156,7 +156,8 @@ test('the answer comes within 100 ms, whatever the run does', async () => {
       ({ msg, path }) => msg === 'http.end' && path === '/hooks/again',
     ),
   );
-  expect(answered['ms']).toBeLessThan(100);
+  // 5 ms here; the run takes two seconds at least to replace the other.
+  expect(answered['ms']).toBeLessThan(1_000);
   expect((await service.looper.get('/runs/current')).body).toMatchObject({
     run: { run_id: replaced },
   });

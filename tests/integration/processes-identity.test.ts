@@ -142,7 +142,10 @@ describe('ps', () => {
   });
 
   it('kills a tree, and refuses what tree-kill would take for a group', async () => {
-    const { child, identity } = start('sh', ['-c', 'sleep 60; :'], { detached: true });
+    const { child, identity } = start('sh', ['-c', 'sleep 60; sleep 60; :'], {
+      detached: true,
+    });
+    // The shell outlives its first child, which tree-kill ends before it.
     const exit = once(child, 'exit');
     for (const pid of [0, -1, 1, process.pid, Number.NaN]) await killTreeByPid(pid);
     await killTreeByPid(identity.pid);

@@ -1,11 +1,16 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { isAlive } from '../../src/processes/identity.ts';
 import { pollUntil } from '../../src/processes/poll.ts';
 import { stopTree, sweepMarked } from '../../src/processes/stop.ts';
 import { identityOf, looksAlive, pidsWorkingIn, startAgent } from '../support/scripted-agent.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const GRACE_MS = 3000;
+/** For an agent that obeys, which a loaded machine must not turn into one that was killed. */
+const LONG_GRACE_MS = 20_000;
 const ESCAPES = ['plain', 'setsid', 'double-fork', 'setsid-double-fork', 'bare'] as const;
 
 /** A run id of its own for every test, so that tests in parallel do not find each other. */
@@ -18,11 +23,11 @@ describe.runIf(process.platform === 'linux')('stopTree', () => {
   it.each(['native', 'launcher'] as const)('stops an agent that obeys (%s)', async (shape) => {
     const agent = await startAgent([], { shape });
     const start = performance.now();
-    const result = await stopTree({ roots: [agent.identity], graceMs: GRACE_MS });
+    const result = await stopTree({ roots: [agent.identity], graceMs: LONG_GRACE_MS });
     expect(result).toMatchObject({ outcome: 'stopped', survivors: [] });
     expect(result.signalled).toContain(agent.identity.pid);
     // Measured at 30 to 70 ms; far from the grace is what counts on a loaded machine.
-    expect(performance.now() - start).toBeLessThan(GRACE_MS / 2);
+    expect(performance.now() - start).toBeLessThan(LONG_GRACE_MS / 2);
     expect(pidsWorkingIn(agent.dir)).toEqual([]);
   });
 
@@ -61,6 +66,7 @@ describe.runIf(process.platform === 'linux')('stopTree', () => {
 
   it('finds an unmarked orphan by the thread that the agent opened for it', async () => {
     const agent = await startAgent([], { starts: ['thread'] });
+    await waitFor('the tool', () => existsSync(join(agent.dir, 'thread-tool.pid')));
     await stopTree({ roots: [agent.identity], graceMs: GRACE_MS });
     expect(looksAlive(agent.pidOf('thread'))).toBe(false);
   });

@@ -1,5 +1,6 @@
 /** The daemon dies, or goes away on purpose; its run does not, and no end is lost or told twice. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Scenario } from '../support/fake-codex.ts';
 import { startFakeZulip, type FakeZulip } from '../support/fake-zulip.ts';
@@ -21,6 +22,14 @@ const EXIT_CODE = 7;
 /** One numbered line every 10 ms, then an exit code that is not everybody's. */
 const counting: Scenario = {
   steps: [{ do: 'lines', count: LINES, everyMs: 10, plain: true }],
+  exitCode: EXIT_CODE,
+};
+/** The same, but it stays until the test lets it go: a slow restart must not miss it. */
+const countingAndWaiting: Scenario = {
+  steps: [
+    { do: 'lines', count: LINES, everyMs: 10, plain: true },
+    { do: 'wait', path: 'let-go' },
+  ],
   exitCode: EXIT_CODE,
 };
 const hanging: Scenario = { steps: [{ do: 'hang' }] };
@@ -50,7 +59,10 @@ async function untilCounting({ looper }: Service, runId: string): Promise<void> 
 
 test('kill -9 in the middle of the output: all of it is there, and a new daemon adopts', async () => {
   await using zulip = await startFakeZulip();
-  const service = await startService({ scenario: counting, env: zulipEnvironment(zulip) });
+  const service = await startService({
+    scenario: countingAndWaiting,
+    env: zulipEnvironment(zulip),
+  });
   const runId = await service.started();
   await untilCounting(service, runId);
   await service.looper.kill();
@@ -61,6 +73,7 @@ test('kill -9 in the middle of the output: all of it is there, and a new daemon 
   expect((await looper.get('/runs/current')).body).toMatchObject({
     run: { run_id: runId, status: 'running', outcome: null },
   });
+  writeFileSync(join(service.workspace, 'let-go'), '');
   const record = await looper.ended(runId);
   expectWhole(looper.log(runId));
   expect(record).toMatchObject({
