@@ -92,6 +92,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
       runs: config.runs,
       requestId: c.get('requestId'),
       callerRunId: c.req.header('x-looper-run-id') ?? null,
+      trigger: c.req.header('user-agent')?.startsWith('looper-cli/') === true ? 'cli' : 'http',
       allowBinary: config.codex.allowRequestBinary,
     });
     const accepted = await runs.accept(request);

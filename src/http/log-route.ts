@@ -1,5 +1,5 @@
 import type { Context } from 'hono';
-import { constants, type PathLike } from 'node:fs';
+import { constants, statSync, type PathLike } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { sizeOf } from '../runs/line-reader.ts';
 import type { HttpEnv } from './answers.ts';
@@ -34,6 +34,9 @@ export function answerLog(
     'Content-Length': String(end - start),
     'Accept-Ranges': 'bytes',
   };
+  const changed = statSync(path, { throwIfNoEntry: false })?.mtime;
+  // When the agent last printed something, for whoever shows how long it has been quiet.
+  if (changed !== undefined) headers['Last-Modified'] = changed.toUTCString();
   if (range.kind === 'part') headers['Content-Range'] = `bytes ${start}-${end - 1}/${size}`;
   const body = end === start ? null : streamBody(c, readPart(path, start, end), onFailure);
   return new Response(body, { status: range.kind === 'part' ? 206 : 200, headers });

@@ -65,6 +65,7 @@ export function parseRunRequest(
     readonly runs: Config['runs'];
     readonly requestId: string;
     readonly callerRunId: string | null;
+    readonly trigger: 'http' | 'cli';
     readonly allowBinary: boolean;
   },
 ): RunRequest {
@@ -90,7 +91,7 @@ export function parseRunRequest(
     onBusy: given.on_busy ?? context.runs.onBusy,
     model: given.model ?? null,
     reasoning: given.reasoning ?? null,
-    trigger: 'http',
+    trigger: context.trigger,
     requestId: context.requestId,
     callerRunId: context.callerRunId,
     announceStart: true,

@@ -55,7 +55,10 @@ describe('looper run', () => {
     await service.looper.ended(String(asJson['run_id']));
 
     const followed = jsonOf(await cli.run('run', '-p', 'Do it', '--json'));
-    expect(followed).toMatchObject({ ok: true, run: { outcome: 'succeeded', mode: 'prompt' } });
+    expect(followed).toMatchObject({
+      ok: true,
+      run: { outcome: 'succeeded', mode: 'prompt', trigger: 'cli' },
+    });
   });
 
   it('takes the prompt from stdin and from a file, and passes the rest on', async () => {

@@ -30,6 +30,7 @@ it('answers with the raw log, and with any part of it', async () => {
     'x-content-type-options': 'nosniff',
     'accept-ranges': 'bytes',
     'content-length': String(whole.length),
+    'last-modified': expect.stringMatching(/ GMT$/),
   });
   for (const [range, start, end] of [
     ['bytes=0-9', 0, 10],
