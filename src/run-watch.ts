@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from './logger.ts';
 import { isAlive, readBootId, sendSignal } from './processes/identity.ts';
 import { sweepMarked } from './processes/stop.ts';
-import { readEnd, type RunEnd } from './runs/end-file.ts';
+import { bareEnd, readEnd, type RunEnd } from './runs/end-file.ts';
 import { finishRun } from './runs/finish.ts';
 import { acquireLock, askHolder } from './runs/lock.ts';
 import { returnCodeOf } from './runs/log-file.ts';
@@ -225,16 +225,10 @@ async function settledWithin(promise: Promise<void>, timeoutMs: number): Promise
 function lostEnd(record: RunRecord, end: Partial<RunEnd>): RunEnd {
   const last = record.turns.at(-1);
   return {
-    outcome: 'lost',
-    reason: whyLost(record),
-    finished_at: new Date().toISOString(),
+    ...bareEnd('lost', whyLost(record)),
     // The runner may have died between the trailer of the log and the end: then both say the same.
     return_code:
       last === undefined ? null : returnCodeOf({ exitCode: last.exit_code, signal: last.signal }),
-    resets_at: null,
-    question: null,
-    summary: null,
-    changed: null,
     ...end,
   };
 }

@@ -9,7 +9,7 @@ import { messageOf } from './errors.ts';
 import { readIdentity } from './processes/identity.ts';
 import { stopTree, sweepMarked } from './processes/stop.ts';
 import { formatCommand } from './codex/command.ts';
-import { readEnd, type RunEnd } from './runs/end-file.ts';
+import { bareEnd, readEnd, type RunEnd } from './runs/end-file.ts';
 import { runFiles } from './runs/files.ts';
 import { finishRun } from './runs/finish.ts';
 import { acquireLock } from './runs/lock.ts';
@@ -89,7 +89,7 @@ async function holdRun(order: RunOrder, gate: Gate, stop: AbortSignal): Promise<
         graceMs: order.limits.graceMs,
       });
     }
-    finish(endOf('failed', sentence));
+    finish(bareEnd('failed', sentence));
     process.exit(1);
   };
   process.on('uncaughtException', (error) => void crash(error));
@@ -104,7 +104,7 @@ async function holdRun(order: RunOrder, gate: Gate, stop: AbortSignal): Promise<
   if (leftover.survivors.length > 0) {
     const reason = survivedSentence(leftover.survivors);
     gate.reply({ kind: 'refused', reason, survivors: leftover.survivors });
-    finish(endOf('spawn_failed', reason));
+    finish(bareEnd('spawn_failed', reason));
     return;
   }
   stop.addEventListener('abort', noteStop, { once: true });
@@ -144,7 +144,7 @@ async function drive(
   const first = await startTurn(context, order.firstTurn);
   if (first.kind === 'spawn_failed') {
     gate.reply({ kind: 'refused', reason: first.message, survivors: [] });
-    return endOf('spawn_failed', first.message);
+    return bareEnd('spawn_failed', first.message);
   }
   gate.reply({ kind: 'started', pid: first.agent.identity.pid });
 
@@ -173,19 +173,6 @@ function stopReasonOf({ files }: RunWriter): StopReason {
 
 function survivedSentence(pids: readonly number[]): string {
   return `Processes of an earlier run survived SIGKILL (pids ${pids.join(', ')}); nothing was started over them. Look at them with ps and remove the cause, then trigger again.`;
-}
-
-function endOf(outcome: RunEnd['outcome'], reason: string): RunEnd {
-  return {
-    outcome,
-    reason,
-    finished_at: new Date().toISOString(),
-    return_code: null,
-    resets_at: null,
-    question: null,
-    summary: null,
-    changed: null,
-  };
 }
 
 function aborted(signal: AbortSignal): Promise<null> {

@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { systemErrorCode } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { writeFileAtomic } from '../runs/atomic-file.ts';
+import { readIfThere } from '../read-if-there.ts';
 
 const DAY_MS = 24 * 3_600_000;
 
@@ -59,13 +58,8 @@ export function startsWithinDay(state: AutopollState, now: number): string[] {
 }
 
 function load(path: string, log: Logger): AutopollState {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return INITIAL;
-    throw error;
-  }
+  const text = readIfThere(path);
+  if (text === null) return INITIAL;
   try {
     return schema.parse(JSON.parse(text));
   } catch (error) {

@@ -8,7 +8,7 @@ import type { GatedRunner, Standby } from '../runner/spawn.ts';
 import type { RunWatch } from '../run-watch.ts';
 import { writeFileAtomic } from '../runs/atomic-file.ts';
 import { createRunId } from '../runs/files.ts';
-import type { RunEnd } from '../runs/end-file.ts';
+import { bareEnd, type RunEnd } from '../runs/end-file.ts';
 import { finishRun, writeRecord } from '../runs/finish.ts';
 import type { RunRecord } from '../runs/record.ts';
 import { readLogTail, returnCodeOf } from '../runs/log-file.ts';
@@ -84,12 +84,7 @@ export function createLauncher(deps: LauncherDeps): Launcher {
 
   const abandon = ({ files, record }: StoredRun, why: unknown): void => {
     try {
-      const end = {
-        ...NO_END,
-        outcome: outcomeOf(why),
-        finished_at: new Date().toISOString(),
-        reason: messageOf(why),
-      };
+      const end = bareEnd(outcomeOf(why), messageOf(why));
       deps.onAbandon(finishRun(files, record, end).record);
     } catch (error) {
       log.error({ runId: record.run_id, err: error }, 'run.abandon_failed');
@@ -178,14 +173,6 @@ function outcomeOf(why: unknown): RunEnd['outcome'] {
   if (code === 'SHUTTING_DOWN') return 'shutdown';
   return code === 'NOT_ACTIVE' ? 'stopped' : 'spawn_failed';
 }
-
-const NO_END = {
-  return_code: null,
-  resets_at: null,
-  question: null,
-  summary: null,
-  changed: null,
-};
 
 type TurnExited = Extract<RunnerReply, { kind: 'turn_exited' }>;
 

@@ -1,13 +1,13 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { systemErrorCode } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { writeFileAtomic } from '../runs/atomic-file.ts';
-import type { RunEnd } from '../runs/end-file.ts';
+import { bareEnd, type RunEnd } from '../runs/end-file.ts';
 import { finishRun } from '../runs/finish.ts';
 import type { RunStore, StoredRun } from '../runs/store.ts';
 import type { RunRequest } from './request.ts';
+import { readIfThere } from '../read-if-there.ts';
 
 const MAX_QUEUED_RECORDS = 50;
 
@@ -54,16 +54,7 @@ export function createRunQueue(store: RunStore, log: Logger): RunQueue {
   const path = join(store.directory, 'queue.json');
 
   const close = (run: StoredRun, outcome: RunEnd['outcome'], reason: string): void => {
-    const { failures } = finishRun(run.files, run.record, {
-      outcome,
-      reason,
-      finished_at: new Date().toISOString(),
-      return_code: null,
-      resets_at: null,
-      question: null,
-      summary: null,
-      changed: null,
-    });
+    const { failures } = finishRun(run.files, run.record, bareEnd(outcome, reason));
     for (const failure of failures) log.warn({ failure }, 'run.end_incomplete');
   };
 
@@ -110,14 +101,5 @@ function parseFile(text: string): z.output<typeof fileSchema> | null {
     return parsed.success ? parsed.data : null;
   } catch {
     return null;
-  }
-}
-
-function readIfThere(path: string): string | null {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return null;
-    throw error;
   }
 }

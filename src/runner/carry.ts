@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { isPlainName } from '../plain-name.ts';
-import { systemErrorCode } from '../errors.ts';
 import type { DirtyPaths } from '../git/repository.ts';
 import { writeFileAtomic } from '../runs/atomic-file.ts';
+import { readIfThere } from '../read-if-there.ts';
 
 const carriedSchema = z.object({
   /** The ticket's file name when it began. */
@@ -65,13 +65,8 @@ export function readCarried(
   warn: (sentence: string) => void,
 ): readonly CarriedTicket[] {
   const path = carryPath(logDirectory, workspace);
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return [];
-    throw error;
-  }
+  const text = readIfThere(path);
+  if (text === null) return [];
   const parsed = fileSchema.safeParse(parseJson(text));
   if (parsed.success && parsed.data.workspace === workspace) return parsed.data.tickets;
   renameSync(path, `${path}.unreadable`);

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fsyncSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { systemErrorCode } from '../errors.ts';
+import { closeSync, constants, fsyncSync, openSync, rmSync } from 'node:fs';
 import { writeFully } from './atomic-file.ts';
 import type { Outcome, RunQuestion, RunSummary } from './record.ts';
+import { readIfThere } from '../read-if-there.ts';
 
 /** Room for an outcome with its sentence; a rewrite of bytes that exist needs no free space. */
 const SIZE_BYTES = 8192;
@@ -19,6 +19,20 @@ export interface RunEnd {
   readonly question: RunQuestion | null;
   readonly summary: RunSummary | null;
   readonly changed: boolean | null;
+}
+
+/** The end of a run of which nothing more is known than how and why it ended. */
+export function bareEnd(outcome: Outcome, reason: string): RunEnd {
+  return {
+    outcome,
+    reason,
+    finished_at: new Date().toISOString(),
+    return_code: null,
+    resets_at: null,
+    question: null,
+    summary: null,
+    changed: null,
+  };
 }
 
 /** Reserves the bytes of the end before the run starts: fails with ENOSPC while it is still harmless. */
@@ -58,13 +72,8 @@ export function writeEnd(path: string, end: RunEnd): RunEnd {
 
 /** The end, or null where there is none yet: missing, preallocated, torn. */
 export function readEnd(path: string): RunEnd | null {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return null;
-    throw error;
-  }
+  const text = readIfThere(path);
+  if (text === null) return null;
   const body = text.slice(CHECKSUM_DIGITS + 1).trimEnd();
   if (body === '' || text.slice(0, CHECKSUM_DIGITS) !== checksum(body)) return null;
   // The checksum is ours over bytes that we wrote: what it covers has the shape that we gave it.

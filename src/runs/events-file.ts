@@ -1,6 +1,6 @@
-import { closeSync, constants, openSync, readFileSync } from 'node:fs';
-import { systemErrorCode } from '../errors.ts';
+import { closeSync, constants, openSync } from 'node:fs';
 import { appendLine } from './append-line.ts';
+import { readIfThere } from '../read-if-there.ts';
 
 /** One line of `<base>.events.jsonl`: what happened in a run, for people, channels and streams. */
 export interface RunEvent {
@@ -33,13 +33,8 @@ export function appendEvent(path: string, event: RunEvent): void {
 
 /** All readable events, oldest first; a torn line is left out. */
 export function readEvents(path: string): RunEvent[] {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return [];
-    throw error;
-  }
+  const text = readIfThere(path);
+  if (text === null) return [];
   return text.split('\n').flatMap((line) => {
     const event = parseEvent(line);
     return event === null ? [] : [event];

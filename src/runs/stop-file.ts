@@ -1,6 +1,7 @@
-import { closeSync, fsyncSync, linkSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, fsyncSync, linkSync, openSync, rmSync } from 'node:fs';
 import { systemErrorCode } from '../errors.ts';
 import { writeFully } from './atomic-file.ts';
+import { readIfThere } from '../read-if-there.ts';
 
 export const STOP_REASONS = ['stopped', 'replaced', 'shutdown'] as const;
 /** Why somebody else ends a run; each is the run's outcome too. */
@@ -34,12 +35,7 @@ export function requestStop(path: string, reason: StopReason): StopReason {
 
 /** The reason on disk; null when nobody asked for a stop. */
 export function readStopReason(path: string): StopReason | null {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8').trim();
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return null;
-    throw error;
-  }
+  const text = readIfThere(path)?.trim() ?? null;
+  if (text === null) return null;
   return STOP_REASONS.find((reason) => reason === text) ?? null;
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, systemErrorCode } from '../errors.ts';
 import type { Logger } from '../logger.ts';
@@ -8,6 +8,7 @@ import { createdAtOf, createRunBase, runFiles, runIdOfBase, type RunFiles } from
 import { stateOf, writeRecord } from './finish.ts';
 import type { RunRecord } from './record.ts';
 import { parseRunRecord } from './schema.ts';
+import { readIfThere } from '../read-if-there.ts';
 
 export interface StoredRun {
   readonly files: RunFiles;
@@ -198,13 +199,4 @@ function removeRuns(directory: string, bases: readonly string[], log: Logger): S
     }
   }
   return removed;
-}
-
-function readIfThere(path: string): string | null {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return null;
-    throw error;
-  }
 }
