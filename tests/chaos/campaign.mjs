@@ -33,6 +33,7 @@ import { settle } from './settle.mjs';
 const CRASH_POINT_SHARE = 0.65;
 /** A crash point that a scenario did not reach is no kill; so many in a row end the campaign. */
 const MAX_STEPS_PER_KILL = 10;
+const START_MS = 15_000;
 
 process.exit(await main());
 
@@ -90,10 +91,12 @@ async function learnPoints(campaign) {
   for (const name of Object.keys(SCENARIOS)) {
     report.startStep(`lesson ${name}`);
     const random = createRandom(campaign.seed);
+    // Its start belongs to the scenarios that kill a daemon.
+    await campaign.daemons.ready(START_MS);
     plans.startLesson();
     await SCENARIOS[name](createStage(campaign, random, () => false));
-    await settle(campaign, random);
     plans.learn(name);
+    await settle(campaign, random);
   }
 }
 

@@ -96,7 +96,7 @@ export function createCrashPlans(directory) {
     },
     coverage: () => {
       const points = [...known.keys()].flatMap((name) => whensOf(name).map((w) => `${name} ${w}`));
-      return { points: points.length, died: points.filter((point) => died.has(point)).length };
+      return { points, spared: points.filter((point) => !died.has(point)) };
     },
   };
 }

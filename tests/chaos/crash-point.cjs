@@ -163,5 +163,6 @@ function nameOf(path) {
     .replace(/\.turn\d+\./, '.turn.')
     .replace(/^looper-server\.\d+\.log$/, 'server.log')
     .replace(/^[0-9a-f]{16}\.json/, 'carry.json')
-    .replace(/^TICKET-\d+/, 'TICKET');
+    .replace(/^TICKET-\d+/, 'TICKET')
+    .replace(/^(auto)?[0-9a-f]{8}(?=\.|$)/, 'id');
 }

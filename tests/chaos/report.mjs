@@ -40,7 +40,7 @@ export function createReport({ field, seed }) {
     endWith: (figures, { faults, checks, plans, daemons }) => {
       const { kills, counts } = faults;
       const count = (test) => kills.filter(test).length;
-      const coverage = plans.coverage();
+      const { points, spared } = plans.coverage();
       accepted.sort((a, b) => a - b);
       const rows = {
         kills: kills.length,
@@ -48,7 +48,7 @@ export function createReport({ field, seed }) {
           .map((role) => count((kill) => kill.role === role))
           .join(', '),
         '  at a crash point': count(({ point }) => point !== undefined),
-        'crash points where somebody died': `${coverage.died} of ${coverage.points}`,
+        'crash points where somebody died': `${points.length - spared.length} of ${points.length}`,
         'daemons started, contenders, pauses': `${daemons.count()}, ${counts.contenders}, ${counts.pauses}`,
         runs: checks.count(),
         '  by outcome': print(checks.outcomes()),
@@ -61,6 +61,8 @@ export function createReport({ field, seed }) {
         seconds: Math.round((Date.now() - startedAt) / 1000),
       };
       for (const [name, value] of Object.entries(rows)) console.log(`${name.padEnd(40)} ${value}`);
+      const isLong = spared.length < points.length / 2;
+      if (isLong) console.log(`crash points where nobody died: ${spared.join('; ') || 'none'}`);
     },
   };
 }
