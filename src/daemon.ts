@@ -1,13 +1,13 @@
 import { mkdirSync, rmSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { createAutopoll, type Autopoll } from './autopoll.ts';
 import { createStateFile } from './autopoll/state.ts';
 import { buildAgentEnvironment } from './codex/environment.ts';
 import type { Config } from './config.ts';
-import { openConfigFile, type FileConfig } from './config-file.ts';
-import { createFileChannels } from './daemon/file-channels.ts';
+import { openConfigFile } from './config-file.ts';
+import { openAnnouncements } from './daemon/announcements.ts';
 import { greet } from './daemon/greeting.ts';
+import { openLaunching } from './daemon/launching.ts';
 import { findMissing } from './daemon/readiness.ts';
 import { LooperError } from './errors.ts';
 import { scratchFolder } from './git/scratch.ts';
@@ -20,25 +20,12 @@ import { createLifecycle, type Lifecycle } from './lifecycle.ts';
 import { startLogger } from './logger.ts';
 import { createMetrics } from './metrics.ts';
 import { startOutputMirror } from './mirror-output.ts';
-import { createHealthcheck } from './notify/healthcheck.ts';
-import { createOutbox } from './notify/outbox.ts';
-import { createAfterRun } from './run/after-run.ts';
-import { createRunAnnouncer } from './run/announce-end.ts';
-import { createLauncher } from './run/launch.ts';
-import { createPlanner } from './run/plan.ts';
 import { createReplies } from './run/reply.ts';
-import { createStaleAgents } from './run/stale.ts';
-import { createRunQueue } from './run/queue.ts';
 import { createUnattended } from './run/unattended.ts';
-import { createRuns, type Runs } from './run.ts';
-import { createRunWatch } from './run-watch.ts';
 import { readWorkFingerprint } from './runner/progress.ts';
-import { createStandby } from './runner/spawn.ts';
-import { realLocation } from './paths.ts';
 import { createEventHub } from './runs/event-hub.ts';
 import { createFollowers } from './runs/follow.ts';
 import { acquireLock } from './runs/lock.ts';
-import { createRunIdLookup } from './runs/run-ids.ts';
 import { createRunStore } from './runs/store.ts';
 import { createSchedules } from './schedules.ts';
 import { createApp, startServer } from './server.ts';
@@ -82,7 +69,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 }
 
 async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daemon> {
-  const { config, looperDirectory, environment } = options;
+  const { config, environment } = options;
   const { directory } = config.logs;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const lock = await acquireLock({
@@ -110,72 +97,16 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
 
   const store = createRunStore({ ...config.logs, log });
   const metrics = createMetrics(store, log);
-  const channelsOf = (current: FileConfig) => {
-    const created = createFileChannels(current, { config, environment, log });
-    for (const secret of created.secretValues) logger.redactor.add(secret);
-    return { ...created, notifiers: created.notifiers.map(metrics.counting) };
-  };
-  let channels = channelsOf(file.current());
-  const { timeoutMs, required, healthcheckUrl } = config.notify;
-  const outbox = createOutbox({
-    directory: join(directory, 'outbox'),
-    channels: channels.notifiers,
-    timeoutMs,
-    retryStarts: !required,
-    log,
-  });
-  file.onChange((current) => {
-    try {
-      channels = channelsOf(current);
-      outbox.use(channels.notifiers);
-    } catch (err) {
-      // A secret that is missing now must not silence the channels that work.
-      log.error({ err }, 'config.channels_kept');
-    }
-  });
-  const healthcheck = createHealthcheck(healthcheckUrl, { timeoutMs, log });
-  lifecycle.onClose('announcements', async () => {
-    await Promise.all([outbox.close(), healthcheck.drain()]);
-  });
-  const announcer = createRunAnnouncer({
+  const announcements = openAnnouncements({
+    config,
+    environment,
+    file,
     store,
-    post: outbox.post,
-    healthcheck,
-    goesOnByItself: (workspace) => {
-      const { directory: own } = config.workspace;
-      return config.autopoll.enabled && own !== undefined && realLocation(own) === workspace;
-    },
-    log,
+    metrics,
+    logger,
+    lifecycle,
   });
-  const stale = createStaleAgents({
-    ...config.kill,
-    isOwnRun: () => createRunIdLookup(directory),
-    onStopped: metrics.noteStale,
-    log,
-  });
-
-  /** Both need the watch, and are told by it. */
-  const later: { autopoll?: Autopoll; runs?: Runs } = {};
-  const watch = createRunWatch({
-    store,
-    graceMs: config.kill.graceMs,
-    log,
-    onLook: (run) => announcer.look(run),
-    afterRun: createAfterRun({ config, environment, store, log }),
-    onEnd: (record) => {
-      const { exit_code: exitCode, signal } = record.turns.at(-1) ?? {
-        exit_code: null,
-        signal: null,
-      };
-      log.info({ runId: record.run_id, exitCode, signal, turns: record.turns.length }, 'cmd.end');
-      later.autopoll?.noteEnd(record);
-      metrics.noteEnd(record);
-      announcer.announceEnd(record);
-      store.prune(new Date());
-      void later.runs?.startQueued();
-    },
-  });
-
+  const { outbox, announcer } = announcements;
   let triggerUrl = `${config.client.baseUrl}/run`;
   const agentEnvironment = (runId: string) =>
     buildAgentEnvironment({
@@ -186,47 +117,15 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
       url: triggerUrl,
       ticket: null,
     });
-  const standby = createStandby(
-    {
-      entry: options.runnerEntry,
-      environment: withoutMarker(agentEnvironment('')),
-      stderrPath: join(config.logs.serverLogDirectory, 'runner-stderr.log'),
-    },
-    config.runs.standbyRunner,
-  );
-  lifecycle.onClose('standby runner', () => standby.stop());
-
-  const planner = createPlanner({
-    config,
-    looperDirectory,
-    home: homedir(),
-    environment,
+  const launching = openLaunching(options, {
+    store,
+    metrics,
+    announcements,
     agentEnvironment,
-    store,
-  });
-  const launcher = createLauncher({
-    store,
-    watch,
-    standby,
-    prepare: planner.prepare,
-    onAbandon: (record) => {
-      metrics.noteEnd(record);
-      announcer.announceEnd(record);
-    },
+    lifecycle,
     log,
   });
-  const queue = createRunQueue(store, log);
-  const runs = createRuns({
-    planner,
-    watch,
-    stale,
-    standby,
-    launcher,
-    queue,
-    announce: outbox.announce,
-    notifyRequired: required,
-    log,
-  });
+  const { planner, watch, stale, standby, queue, runs } = launching;
   const triggers = createUnattended({
     runs,
     runDefaults: config.runs,
@@ -241,7 +140,6 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     watch.detach();
   });
 
-  later.runs = runs;
   await watch.adopt();
   // What a killed git call left; a run that goes on may have one under way.
   if (watch.active() === null) rmSync(scratchFolder(directory), { recursive: true, force: true });
@@ -262,7 +160,7 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     log,
     now: options.now ?? Date.now,
   });
-  later.autopoll = autopoll;
+  launching.tellEndsTo(autopoll);
 
   const replies = createReplies({
     store,
@@ -302,7 +200,7 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     idempotency: createIdempotencyStore(directory),
     // The runner's entry lies at the top of what was built.
     assetsDirectory: dirname(options.runnerEntry),
-    missing: () => findMissing(options, channels.problems),
+    missing: () => findMissing(options, announcements.problems),
     log,
   });
   const server = await startServer(app, config.http, log);
@@ -324,7 +222,7 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
 
   return {
     url: server.url,
-    greeting: greet(config, server.url, channels),
+    greeting: greet(config, server.url, announcements),
     autopoll,
     stop: () => {
       log.info({}, 'server.stopping');
@@ -344,12 +242,6 @@ async function workOf(workspace: string, { config, environment }: DaemonOptions)
     ticketsDirectory: found.kind === 'found' ? found.directory : null,
     ticketFile: null,
   });
-}
-
-/** A runner is no part of any run until it has its order. */
-function withoutMarker(environment: Record<string, string>): Record<string, string> {
-  const { LOOPER_RUN_ID: _marker, ...rest } = environment;
-  return rest;
 }
 
 function alreadyRunning(directory: string, holder: string | null): LooperError {

@@ -1,8 +1,12 @@
 import type { Config } from '../config.ts';
-import type { Channels } from '../notify/channels.ts';
+
+interface ReachedPeople {
+  readonly notifiers: readonly { readonly name: string }[];
+  readonly problems: readonly string[];
+}
 
 /** What a person at a terminal wants to know: where it listens, what is set, what to paste. */
-export function greet(config: Config, url: string, channels: Channels): string {
+export function greet(config: Config, url: string, channels: ReachedPeople): string {
   const { workspace, autopoll, http, logs, codex, kill } = config;
   const token = http.token === undefined ? '' : ' -H "Authorization: Bearer $LOOPER_API_TOKEN"';
   const field = workspace.directory === undefined ? ',"workspace":"/path/to/your/repository"' : '';
@@ -27,7 +31,7 @@ const KILL_SCOPES = {
   owned: 'its own agents only',
 } as const;
 
-function announcements({ notifiers, problems }: Channels): string {
+function announcements({ notifiers, problems }: ReachedPeople): string {
   if (notifiers.length > 0) return notifiers.map(({ name }) => name).join(', ');
   return problems.length === 0 ? 'to the server log (no channel is set)' : problems.join('; ');
 }
