@@ -108,6 +108,18 @@ export function createRunWatch(options: RunWatchOptions): RunWatch {
     }
   };
 
+  let complaint = '';
+  /** Somebody moved the log directory, the disk fails: the run goes on, and so must its watch. */
+  const lookAt = (run: StoredRun): void => {
+    try {
+      options.onLook(run);
+    } catch (error) {
+      const reason = messageOf(error);
+      if (reason !== complaint) log.warn({ runId: run.record.run_id, reason }, 'run.look_failed');
+      complaint = reason;
+    }
+  };
+
   const watch = async (run: StoredRun, hurry: AbortSignal): Promise<void> => {
     const { runner } = run.record;
     const isWorking = (): boolean => runner !== null && isAlive(runner);
@@ -115,7 +127,7 @@ export function createRunWatch(options: RunWatchOptions): RunWatch {
       if (hurry.aborted) await delay(HURRIED_LOOK_MS);
       else await delay(LOOK_MS, undefined, { signal: hurry }).catch(() => undefined);
       detached.signal.throwIfAborted();
-      options.onLook(run);
+      lookAt(run);
     }
     await close(run, current?.run === run ? current.end : {});
   };

@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { readSmallFile, statsOf } from './marks.ts';
+import { isEmptyGitDirectory, readSmallFile, statsOf } from './marks.ts';
 
 /** Where a workspace's repository lies, before anything in it has been believed. */
 export interface Found {
@@ -25,11 +25,12 @@ export async function discover(workspace: string): Promise<Discovery> {
   for (let folder = workspace; ; folder = dirname(folder)) {
     const here = await statsOf(folder);
     if (start === null || here === null || here.dev !== start.dev) return { kind: 'none' };
-    const entry = await statsOf(join(folder, '.git'));
+    const path = join(folder, '.git');
+    const entry = (await isEmptyGitDirectory(path)) ? null : await statsOf(path);
     if (entry?.isDirectory() === true) return inDirectory(folder);
     if (entry?.isFile() === true) return inFile(folder);
     if (entry !== null) {
-      return { kind: 'refused', why: `${join(folder, '.git')} is a link or a special file` };
+      return { kind: 'refused', why: `${path} is a link or a special file` };
     }
     if (dirname(folder) === folder) return { kind: 'none' };
   }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, open } from 'node:fs/promises';
+import { lstat, open, readdir } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { systemErrorCode } from '../errors.ts';
 
 /** `.git` files, `commondir`, `alternates`: one path or a few. */
@@ -31,10 +32,25 @@ export async function readSmallFile(path: string): Promise<string | null> {
 export async function markOf(path: string): Promise<string> {
   const stats = await statsOf(path);
   if (stats === null) return 'absent';
+  if (await isEmptyGitDirectory(path)) return 'absent';
   if (stats.isDirectory()) return `directory ${stats.dev}:${stats.ino}`;
   if (!stats.isFile()) return 'other';
   const text = await readSmallFile(path);
   return text === null ? 'other' : `file ${createHash('sha256').update(text).digest('hex')}`;
+}
+
+/**
+ * Codex's sandbox (0.169) makes an empty `.git` where it guards the place of one, and leaves it
+ * behind when it is killed. It is no repository: git passes it by, and so do we.
+ */
+export async function isEmptyGitDirectory(path: string): Promise<boolean> {
+  if (basename(path) !== '.git') return false;
+  try {
+    return (await readdir(path)).length === 0;
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+    return false;
+  }
 }
 
 /** lstat, or null where nothing stands (or what is above it is no directory). */

@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readDirty } from '../../src/git/dirty.ts';
@@ -108,6 +116,22 @@ describe('resolveRepository', () => {
   it('says nothing where there is no repository', async () => {
     const here = place();
     expect(await refusal(here, here.root)).toBe('');
+  });
+
+  it('passes by the empty .git that a killed sandbox leaves, before the run and during it', async () => {
+    const here = place();
+    const work = newRepository(here);
+    const below = join(work, 'below');
+    mkdirSync(join(below, '.git'), { recursive: true });
+    const repository = await resolved(here, below);
+    expect(repository).toMatchObject({ workTree: work, prefix: 'below' });
+    const git = createGit(repository, { timeoutMs: 10_000, scratch: here.scratch });
+    rmdirSync(join(below, '.git'));
+    await git.run(['rev-parse', 'HEAD']);
+    mkdirSync(join(below, '.git'));
+    await git.run(['rev-parse', 'HEAD']);
+    writeFileSync(join(below, '.git', 'HEAD'), 'ref: refs/heads/main\n');
+    await expect(git.run(['rev-parse', 'HEAD'])).rejects.toThrow(/no longer what it was/);
   });
 
   it('refuses another user’s repository unless safe.directory names it', async () => {
@@ -252,7 +276,13 @@ describe('createGit', () => {
     await expect(git.run(['rev-parse', '--verify', 'nonsense'])).rejects.toThrow(
       /git rev-parse failed in .*work: fatal/,
     );
-    const hasty = createGit(repository, { timeoutMs: 1, scratch: here.scratch });
+    const slow = join(here.root, 'slow');
+    mkdirSync(slow);
+    writeFileSync(join(slow, 'git'), '#!/bin/sh\nexec /bin/sleep 60\n', { mode: 0o755 });
+    const hasty = createGit(
+      { ...repository, searchPath: slow },
+      { timeoutMs: 100, scratch: here.scratch },
+    );
     await expect(hasty.run(['status'])).rejects.toMatchObject({ kind: 'timeout' });
   });
 });

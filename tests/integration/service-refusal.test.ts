@@ -79,6 +79,8 @@ test('a missing agent or log directory is a 503 before anything is announced or 
   });
   const { looper, home } = service;
   const active = await service.started();
+  // It is a script, which is read by its name once more after it was spawned.
+  await waitFor('the agent', () => looper.log(active).includes('turn.started'));
 
   rmSync(join(home, 'codex'));
   const noAgent = await service.run();

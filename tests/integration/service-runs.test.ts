@@ -60,7 +60,8 @@ test('an id that is none is a 404, whatever it looks like', async () => {
   const service = await startService();
   const { url, logDirectory } = service.looper;
   const ids = ['..%2f', '..%2f..%2fetc%2fpasswd', '%00', '%zz', '%e2%80%ae', '0', '00000000'];
-  ids.push('..', '.', encodeURIComponent(logDirectory), 'a'.repeat(5_000), 'ABCDEF01');
+  // `..` is no id: it makes the address of the dashboard.
+  ids.push('.', encodeURIComponent(logDirectory), 'a'.repeat(5_000), 'ABCDEF01');
   ids.push('current', 'latest', '*', '__proto__', '0badcafe.json');
   for (const id of ids) {
     expect({ id, status: await statusOfRaw(url, `/runs/${id}`) }).toEqual({ id, status: 404 });
