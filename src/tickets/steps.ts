@@ -147,13 +147,16 @@ function afterSelection(state: LoopState, selection: Selection, limits: LoopLimi
  */
 function countTurn(state: LoopState, turnEnd: JudgedTurn): LoopState {
   const { outcome, threadId, changed, ticketState } = turnEnd;
+  const repairs = state.repairs + (ticketState === 'broken' ? 1 : 0);
   const kept = { ...state, ticketState, threadId: threadId ?? state.threadId };
   if (outcome === 'network_error') {
     // What it kept from being heard was not asked for.
     const commitRequests = state.commitRequests - (state.ticketState === 'done' ? 1 : 0);
     return { ...kept, commitRequests, networkFailures: state.networkFailures + 1 };
   }
-  if (outcome === 'resume_failed' && state.threadId !== null) return { ...kept, threadId: null };
+  if (outcome === 'resume_failed' && state.threadId !== null) {
+    return { ...kept, threadId: null, repairs };
+  }
   const isThreadLost = outcome === 'resume_failed' || outcome === 'context_overflow';
   return {
     ...kept,
@@ -161,7 +164,7 @@ function countTurn(state: LoopState, turnEnd: JudgedTurn): LoopState {
     runTurns: state.runTurns + 1,
     ticketTurns: state.ticketTurns + 1,
     unchangedTurns: changed === false ? state.unchangedTurns + 1 : 0,
-    repairs: state.repairs + (ticketState === 'broken' ? 1 : 0),
+    repairs,
     networkFailures: 0,
   };
 }
@@ -180,12 +183,12 @@ function afterTurn(state: LoopState, turnEnd: JudgedTurn, limits: LoopLimits): N
   if (ticketState === 'gone') return { state: ended, step: { kind: 'select' } };
   if (ending !== null) return { state, step: ending };
   if (outcome === 'network_error') return retryLater(state);
-  if (outcome === 'context_overflow') return again({ ...state, overflows: 1 }, limits);
-  if (outcome === 'resume_failed') return again(state, limits);
   if (ticketState === 'broken' && state.repairs > MAX_REPAIRS) {
     const asked = `after ${MAX_REPAIRS} requests to repair it`;
     return finish(state, 'waiting', `${nameOf(state)} is still broken ${asked}: ${message}`);
   }
+  if (outcome === 'context_overflow') return again({ ...state, overflows: 1 }, limits);
+  if (outcome === 'resume_failed') return again(state, limits);
   if (state.unchangedTurns >= MAX_UNCHANGED_TURNS && ticketState !== 'broken') {
     const still = `${nameOf(state)} is not done, and ${MAX_UNCHANGED_TURNS} turns in a row changed nothing`;
     return finish(state, 'no_progress', `${still}. The last one ended with: ${message}`);

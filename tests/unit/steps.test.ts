@@ -613,6 +613,23 @@ describe('whatever the turns come to', () => {
     });
   });
 
+  test('a file that breaks whenever its thread is lost is not repaired for ever', () => {
+    const turn = { message: 'message', changed: true, resetsAt: null, question: null };
+    const moments = drive({
+      turns: [
+        { ...turn, outcome: 'finished', ticketState: 'done', threadId: 'thread-1' },
+        { ...turn, outcome: 'resume_failed', ticketState: 'broken', threadId: null },
+      ],
+      selections: [{ kind: 'ticket', ticket: 'TICKET-001.md' }],
+      leftovers: [[]],
+      threadId: null,
+      limits: { maxTurns: 50, maxTurnsPerTicket: 50 },
+    });
+    const repairs = moments.filter(({ step }) => step.kind === 'turn' && step.prompt === 'repair');
+    expect(repairs).toHaveLength(MAX_REPAIRS);
+    expect(endOf(moments)).toMatchObject({ outcome: 'waiting' });
+  });
+
   test('the end is said in words', () => {
     always((moments) => {
       const { reason, outcome, question } = endOf(moments);
