@@ -51,6 +51,7 @@ async function main() {
   const faults = createFaults(witness, daemons);
   const checks = createChecks(field.logs, report.violation);
   const sampler = startSampler(field.chaos, report.violation);
+  leaveNothing(faults);
   const campaign = { field, report, plans, daemons, witness, faults, checks, seed };
 
   try {
@@ -83,6 +84,16 @@ function readArguments() {
     process.exit(2);
   }
   return { kills, seed };
+}
+
+/** Who ends the campaign itself, or a bug in it, ends its processes too. */
+function leaveNothing({ killAll }) {
+  const end = (code) => void killAll().then(() => process.exit(code));
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => end(130));
+  process.once('uncaughtException', (error) => {
+    console.error(error);
+    end(1);
+  });
 }
 
 /** Every scenario once with nothing killed: shows that all is well, and which crash points exist. */

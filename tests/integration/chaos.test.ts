@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 const campaign = fileURLToPath(new URL('../chaos/campaign.mjs', import.meta.url));
 
@@ -10,6 +10,9 @@ describe.runIf(process.platform === 'linux')('a crash campaign', () => {
   it('keeps every promise over 60 kills', async () => {
     const child = spawn(process.execPath, [campaign, '--kills', '60', '--seed', '1'], {
       stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    onTestFinished(() => {
+      child.kill('SIGTERM');
     });
     let output = '';
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
