@@ -1,5 +1,5 @@
 /** The daemon dies, or goes away on purpose; its run does not, and no end is lost or told twice. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Scenario } from '../support/fake-codex.ts';
@@ -53,6 +53,12 @@ function endsOf(zulip: FakeZulip, runId: string): string[] {
     .filter((text) => text.includes(`Run ${runId} `));
 }
 
+function sentMarks(logDirectory: string, runId: string): string[] {
+  return readdirSync(join(logDirectory, 'outbox')).filter(
+    (name) => name.startsWith(runId) && name.endsWith('.sent'),
+  );
+}
+
 async function untilCounting({ looper }: Service, runId: string): Promise<void> {
   await waitFor('some lines', () => linesOf(looper.log(runId)).length > 20);
 }
@@ -104,6 +110,8 @@ test('a run that ends while no daemon is there is shown and announced by the nex
   const looper = await service.restarted();
   expect(await looper.record(runId)).toMatchObject({ status: 'finished', outcome: 'failed' });
   await waitFor('the announcement', () => endsOf(zulip, runId).length > 0);
+  // A death between the chat's answer and our mark would repeat it.
+  await waitFor('its mark', () => sentMarks(looper.logDirectory, runId).length > 0);
   await looper.kill();
   await (await service.restarted()).stop();
   expect(endsOf(zulip, runId)).toHaveLength(1);
