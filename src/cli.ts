@@ -29,6 +29,7 @@ const cli: Cli = {
   version,
   config: () => (config ??= readConfig()),
   currentDirectory: process.cwd(),
+  environment: process.env,
   output: createOutput(process.stdout, process.stderr, process.env),
   input: {
     isTerminal: isatty(process.stdin.fd),

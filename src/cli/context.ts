@@ -7,6 +7,8 @@ export interface Cli {
   /** Read at the first use. Throws `CONFIG_INVALID`. */
   readonly config: () => Config;
   readonly currentDirectory: string;
+  /** Where the configuration file's secrets may come from. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   readonly output: Output;
   readonly input: {
     readonly isTerminal: boolean;

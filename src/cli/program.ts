@@ -3,6 +3,7 @@ import type { Cli } from './context.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { parseSince } from './since.ts';
 import { addTickets } from './tickets-program.ts';
+import { addTrials } from './trials-program.ts';
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 service unreachable (serve: already
@@ -130,6 +131,8 @@ export function createProgram(cli: Cli, serve: () => Promise<ExitCode>): Program
         (await import('./autopoll.ts')).autopoll(cli, action, options),
       ),
     );
+
+  addTrials(program, cli, does);
 
   return {
     run: async (argv) => {
