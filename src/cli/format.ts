@@ -1,3 +1,4 @@
+import { formatCount } from '../render/count.ts';
 import type { Outcome, RunRecord, Usage } from '../runs/record.ts';
 
 type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
@@ -37,13 +38,6 @@ export function formatDuration(ms: number): string {
         : [DAY_MS, 'd', HOUR_MS, 'h'];
   const behind = Math.floor((rest % large) / small);
   return `${Math.floor(rest / large)}${largeName}${behind === 0 ? '' : ` ${behind}${smallName}`}`;
-}
-
-/** `950`, `12.3k`, `4.5M`. */
-export function formatCount(count: number): string {
-  if (count < 1000) return String(count);
-  const [value, unit] = count < 999_950 ? [count / 1000, 'k'] : [count / 1_000_000, 'M'];
-  return `${value < 100 ? value.toFixed(1).replace(/\.0$/, '') : Math.round(value)}${unit}`;
 }
 
 export function formatTokens(usage: Usage): string {

@@ -1,7 +1,8 @@
 import { inertLine } from '../render/inert.ts';
 import type { FollowedItem } from '../runs/follow.ts';
 import type { RunRecord, Usage } from '../runs/record.ts';
-import { formatCount, formatDuration, totalUsage, type Paint } from './format.ts';
+import { formatCount } from '../render/count.ts';
+import { formatDuration, totalUsage, type Paint } from './format.ts';
 
 const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 const FRAME_MS = 120;

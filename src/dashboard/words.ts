@@ -1,4 +1,5 @@
 import { html } from 'hono/html';
+import { formatCount } from '../render/count.ts';
 import { inertLine } from '../render/inert.ts';
 import type { Outcome, RunRecord, TurnRecord } from '../runs/record.ts';
 import type { TicketState } from '../run/ticket-list.ts';
@@ -35,13 +36,6 @@ export function duration(ms: number): string {
     .join(' ');
 }
 
-/** `950`, `12.3k`, `4.5M`. */
-export function count(value: number): string {
-  if (value < 1000) return String(value);
-  const [scaled, unit] = value < 999_950 ? [value / 1000, 'k'] : [value / 1_000_000, 'M'];
-  return `${scaled < 100 ? scaled.toFixed(1).replace(/\.0$/, '') : Math.round(scaled)}${unit}`;
-}
-
 /** Tokens read and written by all turns; '' where none has told yet. */
 export function tokens({
   turns,
@@ -52,7 +46,7 @@ export function tokens({
   if (told.length === 0) return '';
   const read = told.reduce((sum, usage) => sum + usage.input_tokens, 0);
   const written = told.reduce((sum, usage) => sum + usage.output_tokens, 0);
-  return `${count(read)} in, ${count(written)} out`;
+  return `${formatCount(read)} in, ${formatCount(written)} out`;
 }
 
 /** The time in UTC; the page's script shows it in the reader's own. */

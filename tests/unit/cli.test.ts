@@ -1,12 +1,7 @@
+import { formatCount } from '../../src/render/count.ts';
 import { describe, expect, it } from 'vitest';
 import { exitCodeOf, CliError, EXIT } from '../../src/cli/exit.ts';
-import {
-  createPaint,
-  formatCount,
-  formatDuration,
-  formatTokens,
-  totalUsage,
-} from '../../src/cli/format.ts';
+import { createPaint, formatDuration, formatTokens, totalUsage } from '../../src/cli/format.ts';
 import { splitLogLines } from '../../src/cli/log-lines.ts';
 import { listAsking } from '../../src/cli/open-question.ts';
 import { toJson } from '../../src/cli/output.ts';
