@@ -108,10 +108,10 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
   });
   const { outbox, announcer } = announcements;
   let triggerUrl = `${config.client.baseUrl}/run`;
-  const agentEnvironment = (runId: string) =>
+  const environmentWith = (envFileRest: Config['agentEnvironment'], runId: string) =>
     buildAgentEnvironment({
       daemonEnv: environment,
-      envFileRest: config.agentEnvironment,
+      envFileRest,
       secretNames: [...config.secretNames, ...file.current().secretNames],
       runId,
       url: triggerUrl,
@@ -121,7 +121,9 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
     store,
     metrics,
     announcements,
-    agentEnvironment,
+    agentEnvironment: (runId) => environmentWith(config.agentEnvironment, runId),
+    // What the env file holds is the agent's, and comes to it with the order.
+    runnerEnvironment: () => environmentWith({}, ''),
     lifecycle,
     log,
   });

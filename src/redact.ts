@@ -6,6 +6,8 @@ export interface Redactor {
   add(value: string): void;
   /** Plain text with every secret replaced. */
   text(text: string): string;
+  /** The same for every string in a value as JSON has them. */
+  strings<T>(value: T): T;
   /** The same for one line of JSON: only strings change, so the line stays valid JSON. */
   jsonLine(line: string): string;
 }
@@ -38,7 +40,8 @@ export function createRedactor(values: Iterable<string> = []): Redactor {
   };
 
   for (const value of values) add(value);
-  return { add, text, jsonLine };
+  const strings = <T>(value: T): T => redactStrings(value, text) as T;
+  return { add, text, strings, jsonLine };
 }
 
 /** Redacts keys too: a caller chooses the names of unknown fields. */

@@ -32,7 +32,10 @@ export function checkTogether(
 
 /** Who reaches the port can start an agent with this user's rights. */
 function checkExposure(http: Slices['http'], given: Given, findings: Findings): void {
-  if (isLoopbackName(http.host) || http.insecure) return;
+  if (isLoopbackName(http.host) || http.insecure) {
+    warnOfShortToken(http.token, findings);
+    return;
+  }
   // A token that could not be read is a problem already; a second sentence would mislead.
   const tokenFailed = http.token === undefined && namesSecret(given, 'LOOPER_API_TOKEN');
   if (tokenFailed || (http.token?.length ?? 0) >= MIN_TOKEN_LENGTH) return;
@@ -40,6 +43,16 @@ function checkExposure(http: Slices['http'], given: Given, findings: Findings): 
     'LOOPER_HOST',
     http.host,
     `is reachable from other machines and needs LOOPER_API_TOKEN with at least ${MIN_TOKEN_LENGTH} characters (or LOOPER_INSECURE=1)`,
+  );
+}
+
+/** A right token is let in however many wrong ones came before, so only its length stops guesses. */
+function warnOfShortToken(token: string | undefined, findings: Findings): void {
+  if (token === undefined || token.length >= MIN_TOKEN_LENGTH) return;
+  findings.warn(
+    'LOOPER_API_TOKEN',
+    token,
+    `has fewer than ${MIN_TOKEN_LENGTH} characters, so it can be guessed: use a longer one (openssl rand -hex 32)`,
   );
 }
 

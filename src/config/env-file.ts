@@ -1,9 +1,9 @@
 import { devNull } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { parseEnv } from 'node:util';
-import type { ConfigSources } from './sources.ts';
+import type { ConfigSources, Given } from './sources.ts';
 import type { Findings } from './findings.ts';
-import { SECRETS } from './schema.ts';
+import { SECRETS, isLooperVariable } from './schema.ts';
 import { readSmallFile } from './small-file.ts';
 import { absolutePath, givenVariables } from './sources.ts';
 
@@ -53,14 +53,20 @@ function read(path: string, findings: Findings): EnvFile | undefined {
   }
   const variables = parseEnv(file.text);
   const given = givenVariables(variables);
-  if (file.readableByOthers && SECRETS.some((name) => given[name] !== undefined)) {
-    findings.warn(
-      'LOOPER_ENV_FILE',
-      path,
-      'holds a secret and is readable by others: chmod 600 it',
-    );
-  }
+  if (file.readableByOthers) warnOfReaders(path, given, findings);
   return { path, variables };
+}
+
+/** Also of what is no setting of Looper's: an agent's key, a secret that the config file names. */
+function warnOfReaders(path: string, given: Given, findings: Findings): void {
+  const other = Object.keys(given).find((name) => !isLooperVariable(name));
+  const what = SECRETS.some((name) => given[name] !== undefined)
+    ? 'holds a secret'
+    : other === undefined
+      ? null
+      : `holds ${other}, which may be a secret,`;
+  if (what === null) return;
+  findings.warn('LOOPER_ENV_FILE', path, `${what} and is readable by others: chmod 600 it`);
 }
 
 function missing(path: string, findings: Findings): EnvFile {

@@ -44,6 +44,7 @@ export function openAnnouncements(parts: {
     channels: channels.notifiers,
     timeoutMs,
     retryStarts: !required,
+    redact: redactor.strings,
     log,
   });
   file.onChange((current) => {
@@ -55,7 +56,7 @@ export function openAnnouncements(parts: {
       log.error({ err }, 'config.channels_kept');
     }
   });
-  const healthcheck = createHealthcheck(healthcheckUrl, { timeoutMs, log });
+  const healthcheck = createHealthcheck(healthcheckUrl, { timeoutMs, redact: redactor.text, log });
   lifecycle.onClose('announcements', async () => {
     await Promise.all([outbox.close(), healthcheck.drain()]);
   });

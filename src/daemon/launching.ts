@@ -37,6 +37,7 @@ export function openLaunching(
     readonly metrics: Metrics;
     readonly announcements: Announcements;
     readonly agentEnvironment: (runId: string) => Record<string, string>;
+    readonly runnerEnvironment: () => Record<string, string>;
     readonly lifecycle: Lifecycle;
     readonly log: Logger;
   },
@@ -73,7 +74,7 @@ export function openLaunching(
   const standby = createStandby(
     {
       entry: options.runnerEntry,
-      environment: withoutMarker(agentEnvironment('')),
+      environment: () => withoutMarker(parts.runnerEnvironment()),
       stderrPath: join(config.logs.serverLogDirectory, 'runner-stderr.log'),
     },
     config.runs.standbyRunner,

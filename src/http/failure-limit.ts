@@ -15,7 +15,8 @@ const HOOK_PATH = /^\/hooks\/[^/]+$/;
  * routes together, in fixed windows.
  *
  * Only what fails is refused: everybody may come from one address (a proxy's), and an outsider must
- * not be able to lock the owner out. Guessing stays hopeless because secrets are long.
+ * not be able to lock the owner out. Guessing stays hopeless because secrets are long; a token that
+ * is not is a warning at start, or a refusal where other machines reach the port.
  */
 export function createFailureLimit({
   maxFailures = MAX_FAILURES,

@@ -20,8 +20,14 @@ export interface Healthcheck {
  */
 export function createHealthcheck(
   url: string | undefined,
-  { timeoutMs, log }: { readonly timeoutMs: number; readonly log: NotifyLog },
+  options: {
+    readonly timeoutMs: number;
+    readonly log: NotifyLog;
+    /** Takes secrets out of what is sent. */
+    readonly redact: (text: string) => string;
+  },
 ): Healthcheck {
+  const { timeoutMs, log, redact } = options;
   let last: Promise<void> = Promise.resolve();
 
   const ping = (suffix: '' | '/start' | '/fail', text: string): void => {
@@ -35,7 +41,7 @@ export function createHealthcheck(
       objection: () => null,
     });
     const headers = { 'Content-Type': 'text/plain; charset=utf-8' };
-    const body = cutToBytes(text, MAX_BODY_BYTES, '…');
+    const body = cutToBytes(redact(text), MAX_BODY_BYTES, '…');
     last = last
       .then(() => poster.post(body, headers, AbortSignal.timeout(timeoutMs)))
       .then(() => undefined)

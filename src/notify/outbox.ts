@@ -39,12 +39,14 @@ export interface OutboxOptions {
   readonly timeoutMs: number;
   /** False where a start that was not announced does not happen. */
   readonly retryStarts: boolean;
+  /** Takes secrets out: an agent, or who asks for a run, may quote one. */
+  readonly redact: <T>(value: T) => T;
   readonly log: NotifyLog;
   readonly clock?: Clock;
 }
 
 export function createOutbox(options: OutboxOptions): Outbox {
-  const { timeoutMs, retryStarts, log, clock = systemClock } = options;
+  const { timeoutMs, retryStarts, redact, log, clock = systemClock } = options;
   const files = createLetterFiles(options.directory, log);
   const closing = new AbortController();
   const cut = new AbortController();
@@ -76,11 +78,13 @@ export function createOutbox(options: OutboxOptions): Outbox {
     // A daemon may have died between two of them, none of which had left then.
     if (known.some(({ state }) => state !== 'waiting')) return [];
     const at = announcement.at ?? new Date(clock.now()).toISOString();
-    const text = cutToLimit(announcement.text, MAX_TEXT, '\n[message truncated]');
+    // Before the cut, which could leave a part of a secret that nobody recognises any more.
+    const { text: whole, facts } = redact({ text: announcement.text, facts: announcement.facts });
+    const text = cutToLimit(whole, MAX_TEXT, '\n[message truncated]');
     const takers = channels.filter(
       ({ name, kinds }) => kinds.has(kind) && !known.some(({ channel }) => channel === name),
     );
-    const content = { ...announcement, event, text, at };
+    const content = { ...announcement, event, text, facts, at };
     const common = { run, event, createdAt: Date.parse(at), announcement: content };
     const created = takers.map(({ name: channel }) =>
       files.create({ ...common, channel, state: 'waiting' }),

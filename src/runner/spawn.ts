@@ -9,8 +9,8 @@ import type { RunnerReply, RunOrder } from './order.ts';
 export interface RunnerSpawnOptions {
   /** The runner's entry: `dist/runner.js`. */
   readonly entry: string;
-  /** Without secrets, and without the marker of a run. */
-  readonly environment: Readonly<Record<string, string>>;
+  /** Without secrets, and without the marker of a run; which those are may change meanwhile. */
+  readonly environment: () => Readonly<Record<string, string>>;
   /** Where a runner's last words go: with no terminal and no run yet there is no other place. */
   readonly stderrPath: string;
 }
@@ -37,7 +37,7 @@ export function spawnRunner(options: RunnerSpawnOptions): GatedRunner {
   try {
     child = spawn(process.execPath, [options.entry], {
       cwd: '/',
-      env: options.environment,
+      env: options.environment(),
       detached: true,
       stdio: ['ignore', 'ignore', stderrFd, 'pipe'],
     });

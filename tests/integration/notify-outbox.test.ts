@@ -64,6 +64,7 @@ function setUp(channels: readonly Channel[], options: Given = {}) {
     const outbox = createOutbox({
       timeoutMs: 2000,
       retryStarts: true,
+      redact: (value) => value,
       log,
       ...options,
       directory,

@@ -355,6 +355,11 @@ describe('the env file', () => {
     expect(problemsOf({}, root)).toContain(`a problem (environment and ${path}):`);
     write(path, 'LOOPER_PORT=1\n', 0o644);
     expect(load({}, root).warnings).toEqual([]);
+    // An agent's key, or a secret that the configuration file names.
+    write(path, 'LOOPER_PORT=1\nPROJECT_KEY=secret-part\n', 0o644);
+    expect(load({}, root).warnings).toEqual([
+      `LOOPER_ENV_FILE="${path}" holds PROJECT_KEY, which may be a secret, and is readable by others: chmod 600 it`,
+    ]);
     write(path, `LOOPER_API_TOKEN=${TOKEN}\n`, 0o640);
     const config = load({}, root);
     expect(config.warnings).toEqual([expect.stringContaining('readable by others: chmod 600')]);
@@ -363,6 +368,16 @@ describe('the env file', () => {
 });
 
 describe('secrets', () => {
+  test('a token that can be guessed is a warning on loopback too, and is not shown', () => {
+    const warning =
+      'LOOPER_API_TOKEN (its value is not shown) has fewer than 16 characters, so it can be guessed: use a longer one (openssl rand -hex 32)';
+    expect(load({ LOOPER_API_TOKEN: 'x'.repeat(15) }).warnings).toEqual([warning]);
+    expect(
+      load({ LOOPER_API_TOKEN: 'x', LOOPER_HOST: '0.0.0.0', LOOPER_INSECURE: '1' }).warnings,
+    ).toEqual([warning]);
+    expect(load({ LOOPER_API_TOKEN: 'x'.repeat(16) }).warnings).toEqual([]);
+  });
+
   test('come from files, whose last newline does not count', () => {
     const root = workshop();
     const token = write(join(root, 'token'), `${TOKEN}\n`);
