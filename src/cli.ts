@@ -27,6 +27,8 @@ let config: Config | null = null;
 
 const cli: Cli = {
   version,
+  entry: ownFile,
+  homeDirectory: homedir(),
   config: () => (config ??= readConfig()),
   currentDirectory: process.cwd(),
   environment: process.env,

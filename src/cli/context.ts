@@ -4,6 +4,9 @@ import type { Output } from './output.ts';
 /** What every verb is given: the process it runs in, as far as a verb may know of it. */
 export interface Cli {
   readonly version: string;
+  /** The file that runs as this command: what a service manager has to start. */
+  readonly entry: string;
+  readonly homeDirectory: string;
   /** Read at the first use. Throws `CONFIG_INVALID`. */
   readonly config: () => Config;
   readonly currentDirectory: string;

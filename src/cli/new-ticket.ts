@@ -25,11 +25,12 @@ export async function createTicket(
   workspace: string,
   override: string | undefined,
   givenTitle: string,
+  body?: string,
 ): Promise<string> {
   const title = oneLine(givenTitle);
   if (title === '') throw new CliError('A ticket needs a title.', EXIT.usage);
   const directory = makeDirectory(workspace, override);
-  const text = `${setFrontMatterKey('---\nagent: codex\ndone: false\n---\n', 'title', title)}\n# ${title}\n`;
+  const text = ticketText(title, body);
   let lowest = 0;
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     const number = Math.max(lowest, nextNumber(await loadQueue({ directory })));
@@ -52,6 +53,11 @@ export async function createTicket(
     `No free ticket number was found in ${directory} after ${MAX_TRIES} tries.`,
     EXIT.failed,
   );
+}
+
+/** An open ticket; a title on one line stands in its front matter, and above a body that has none. */
+export function ticketText(title: string, body = `\n# ${title}\n`): string {
+  return setFrontMatterKey('---\nagent: codex\ndone: false\n---\n', 'title', title) + body;
 }
 
 /** Makes `.looper/tickets` where the workspace has none, through no link that leads elsewhere. */

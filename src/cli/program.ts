@@ -2,6 +2,7 @@ import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import type { Cli } from './context.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { parseSince } from './since.ts';
+import { addSetup } from './setup-program.ts';
 import { addTickets } from './tickets-program.ts';
 import { addTrials } from './trials-program.ts';
 
@@ -133,6 +134,7 @@ export function createProgram(cli: Cli, serve: () => Promise<ExitCode>): Program
     );
 
   addTrials(program, cli, does);
+  addSetup(program, cli, does);
 
   return {
     run: async (argv) => {

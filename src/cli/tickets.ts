@@ -104,7 +104,8 @@ async function loadLocalQueue(cli: Cli, options: TicketOptions): Promise<Queue> 
   );
 }
 
-function workspaceOf(cli: Cli, { workspace }: TicketOptions): string {
+/** An existing directory: `--workspace`, else LOOPER_WORKSPACE, else the current one. */
+export function workspaceOf(cli: Cli, { workspace }: Pick<TicketOptions, 'workspace'>): string {
   const path =
     workspace === undefined
       ? (cli.config().workspace.directory ?? cli.currentDirectory)

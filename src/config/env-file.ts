@@ -39,7 +39,11 @@ export function readEnvFile(sources: ConfigSources, findings: Findings): EnvFile
 }
 
 /** A base directory of the XDG specification, which says to ignore relative values. */
-export function xdgDirectory(sources: ConfigSources, variable: string, fallback: string): string {
+export function xdgDirectory(
+  sources: Pick<ConfigSources, 'env' | 'homeDirectory'>,
+  variable: string,
+  fallback: string,
+): string {
   const given = sources.env[variable];
   return given !== undefined && isAbsolute(given) ? given : join(sources.homeDirectory, fallback);
 }

@@ -1,0 +1,40 @@
+import type { Command } from 'commander';
+import type { Cli } from './context.ts';
+import type { Does } from './program.ts';
+
+const PRINT_OPTION = ['--print', 'print it and write nothing'] as const;
+const FORCE_OPTION = ['--force', 'replace the one that is there (never the env file)'] as const;
+
+/** The verbs that set Looper up. */
+export function addSetup(program: Command, cli: Cli, does: Does): void {
+  const init = program
+    .command('init')
+    .description('write what a service manager or a first ticket run needs');
+
+  for (const manager of ['systemd', 'launchd'] as const) {
+    init
+      .command(manager)
+      .description(
+        manager === 'systemd'
+          ? 'a user unit whose restart leaves the run alone, and an env file'
+          : 'a launch agent whose restart leaves the run alone, and an env file',
+      )
+      .option(...PRINT_OPTION)
+      .option(...FORCE_OPTION)
+      .action(
+        does(async (options: object) =>
+          (await import('./init-service.ts')).initService(cli, manager, options),
+        ),
+      );
+  }
+  init
+    .command('tickets')
+    .description('a first ticket, and a page that tells agents about the project')
+    .option('-w, --workspace <directory>', 'default: LOOPER_WORKSPACE, else the current directory')
+    .option(...PRINT_OPTION)
+    .action(
+      does(async (options: object) =>
+        (await import('./init-tickets.ts')).initTickets(cli, options),
+      ),
+    );
+}
