@@ -9,7 +9,8 @@
  *  4. the numbered output of every agent has no gap, and its log has one trailer, at the end;
  *  5. nothing that carries a run's marker is left once the run has ended;
  *  6. the next trigger is accepted within 15 s and its run succeeds;
- *  7. no daemon ends by itself, and none meets a bug.
+ *  7. every end is announced once, or says that it is a repetition;
+ *  8. no daemon ends by itself, and none meets a bug.
  *
  *     node tests/chaos/campaign.mjs --kills 500 --seed 1
  *
@@ -17,6 +18,7 @@
  */
 import { rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { checkAnnounced } from './announced.mjs';
 import { createChecks } from './checks.mjs';
 import { startSampler } from './count-agents.mjs';
 import { createCrashPlans } from './crash-plans.mjs';
@@ -25,6 +27,7 @@ import { createFaults, planFaults } from './faults.mjs';
 import { createField } from './field.mjs';
 import { createWitness } from './proc.mjs';
 import { createRandom } from './random.mjs';
+import { startReceiver } from './receiver.mjs';
 import { createReport } from './report.mjs';
 import { createStage, SCENARIOS } from './scenarios.mjs';
 import { settle } from './settle.mjs';
@@ -43,7 +46,8 @@ async function main() {
     console.log('SKIPPED: the campaign reads /proc, which only Linux has.');
     return 0;
   }
-  const field = createField();
+  const receiver = await startReceiver();
+  const field = createField(receiver.url);
   const report = createReport({ field, seed });
   const plans = createCrashPlans(field.chaos);
   const daemons = createDaemons(field, report.violation);
@@ -52,7 +56,7 @@ async function main() {
   const checks = createChecks(field.logs, report.violation);
   const sampler = startSampler(field.chaos, report.violation);
   leaveNothing(faults);
-  const campaign = { field, report, plans, daemons, witness, faults, checks, seed };
+  const campaign = { field, report, plans, daemons, receiver, witness, faults, checks, seed };
 
   try {
     console.log(`seed ${seed}, ${kills} kills, in ${field.home}`);
@@ -63,11 +67,13 @@ async function main() {
       await takeStep(campaign, createRandom(seed, step));
     }
     checks.checkAll();
+    await checkAnnouncements(campaign);
   } catch (error) {
     report.violation(`the campaign broke off: ${error.stack}`);
   }
   report.endWith(await sampler.stop(), campaign);
-  await faults.killAll();
+  await faults.killEverybody();
+  receiver.close();
   if (report.failures() === 0) rmSync(field.home, { recursive: true, force: true });
   else console.log(`kept for you to look at: ${field.home}`);
   console.log(`${checks.count()} passed, ${report.failures()} failed`);
@@ -87,8 +93,8 @@ function readArguments() {
 }
 
 /** Who ends the campaign itself, or a bug in it, ends its processes too. */
-function leaveNothing({ killAll }) {
-  const end = (code) => void killAll().then(() => process.exit(code));
+function leaveNothing({ killEverybody }) {
+  const end = (code) => void killEverybody().then(() => process.exit(code));
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => end(130));
   process.once('uncaughtException', (error) => {
     console.error(error);
@@ -127,6 +133,16 @@ async function takeStep(campaign, random) {
   await acting;
   plans.disarm();
   await settle(campaign, random);
+}
+
+/** What rests after a failure is sent at once by a daemon that has just been started. */
+async function checkAnnouncements({ field, report, daemons, receiver }) {
+  report.startStep('announcements');
+  const daemon = await daemons.ready(START_MS);
+  daemons.askToEnd(daemon);
+  await daemon.exited;
+  await daemons.ready(START_MS);
+  await checkAnnounced(field.logs, receiver.heard, report.violation);
 }
 
 function countKills({ faults }) {

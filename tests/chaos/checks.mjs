@@ -1,9 +1,12 @@
 /** What must hold for the files of every run once it has ended. */
+import { readFileSync } from 'node:fs';
 import { listBases, readEnd, readEvents, readRecord, readText } from './run-files.mjs';
 
+const BOOT_ID = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 const TRAILER = /^# (?:codex_exec_return_code=(-?\d+)|looper_outcome=(\w+))$/;
 /** Outcomes that a campaign can bring about; any other one is a fault. */
 const EXPECTED = ['succeeded', 'failed', 'stopped', 'shutdown', 'replaced', 'lost'];
+const REBOOTED = 'The machine was restarted while it ran.';
 const KILLED_BY_DAEMON = 'Its runner did not stop and was killed.';
 
 /**
@@ -66,7 +69,8 @@ export function createChecks(logs, violation) {
  * run never came to have one, because daemon or runner were killed in between. The reverse too: a
  * killed runner means `lost`, unless its end stood already or the daemon had given it up.
  */
-function checkLost({ outcome, reason, runner, created_at, started_at, finished_at }, kills, say) {
+function checkLost(record, kills, say) {
+  const { outcome, reason, runner, created_at, started_at, finished_at } = record;
   const createdAt = Date.parse(created_at);
   const finishedAt = Date.parse(finished_at);
   const isRunner = ({ role, pid, start }) =>
@@ -77,6 +81,8 @@ function checkLost({ outcome, reason, runner, created_at, started_at, finished_a
     const neverStarted = started_at === null && kills.some(isDaemonsDeath);
     if (killed === undefined && !neverStarted) say(`lost, yet nobody killed its runner: ${reason}`);
     if (killed !== undefined && finishedAt < killed.from) say('lost before its runner was killed');
+    const isOfAnotherBoot = runner !== null && !runner.start_time.startsWith(BOOT_ID);
+    if (isOfAnotherBoot !== (reason === REBOOTED)) say(`of another boot or not? ${reason}`);
   } else if (killed !== undefined && finishedAt > killed.to && reason !== KILLED_BY_DAEMON) {
     say(`${outcome} at ${finished_at}, yet its runner was killed before that`);
   }

@@ -17,7 +17,8 @@ import { join } from 'node:path';
  */
 
 /** What a run is made of; the rest (the server log, folders) has its turn after that. */
-const CENTRAL = / (run\.|carry|lock run|spawn (runner|fake)|send|kill)/;
+const CENTRAL =
+  / (run\.|carry|queue|lock run|spawn (runner|fake)|send|kill|(open|write|rename) id\.)/;
 
 /** Before one write is after the one before it; the rest is seen by others as soon as it is begun. */
 function whensOf(name) {

@@ -146,7 +146,8 @@ function install() {
     return path.startsWith('\0') ? `lock ${path.split('-')[1]}` : 'listen http';
   });
   wrap(net.Socket.prototype, 'write', function point() {
-    return this.remoteAddress === undefined ? 'send message' : 'send answer';
+    if (this.server) return 'send answer';
+    return this._httpMessage ? 'send announcement' : 'send message';
   });
   syncBuiltinESMExports();
 }

@@ -68,6 +68,19 @@ export function createFaults(witness, daemons) {
     return true;
   };
 
+  /** A power cut: everybody at once, and nobody is left to notice. */
+  const killEverybody = async () => {
+    for (let seen = witness(); seen.length > 0; seen = witness()) {
+      const from = Date.now();
+      const struck = seen.filter((victim) => signal(victim, 'SIGKILL'));
+      const to = Date.now();
+      kills.push(
+        ...struck.filter(hasRole).map(({ role, pid, start }) => ({ role, pid, start, from, to })),
+      );
+      while (seen.some(isThere)) await delay(5);
+    }
+  };
+
   const pause = async (role, random, forMs) => {
     const victim = choose(role, random);
     if (victim === null || !signal(victim, 'SIGSTOP')) return;
@@ -82,6 +95,7 @@ export function createFaults(witness, daemons) {
     kills,
     counts,
     kill,
+    killEverybody,
     /** Resolves when all that was planned has happened. */
     run: (faults, random) =>
       Promise.all(
@@ -99,12 +113,10 @@ export function createFaults(witness, daemons) {
     resumeAll: () => {
       for (const victim of paused) signal(victim, 'SIGCONT');
     },
-    /** Everything of the campaign, at its end. */
-    killAll: async () => {
-      for (let seen = witness(); seen.length > 0; seen = witness()) {
-        for (const process of seen) signal(process, 'SIGKILL');
-        while (seen.some(isThere)) await delay(5);
-      }
-    },
   };
+}
+
+/** What an agent starts is not counted. */
+function hasRole({ role }) {
+  return role !== 'other';
 }

@@ -1,19 +1,23 @@
 /** Where a campaign takes place: a home of its own, two workspaces, and what the agent will do next. */
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, renameSync } from 'node:fs';
 import { writeFileSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createQuietness } from './run-files.mjs';
+import { createQuietness, listBases, readRecord } from './run-files.mjs';
 
 const fakeCodex = fileURLToPath(new URL('../fixtures/fake-codex.mjs', import.meta.url));
 const crashPoint = fileURLToPath(new URL('./crash-point.cjs', import.meta.url));
 
 /** Grace of an agent after SIGINT, in seconds. */
 export const GRACE_SECONDS = 0.3;
+/** No boot of any machine. */
+const ANOTHER_BOOT = '11111111-2222-3333-4444-555555555555';
 
-export function createField() {
+/** @param {string} receiverUrl where the runs are announced */
+export function createField(receiverUrl) {
   const home = realpathSync(mkdtempSync(join(tmpdir(), 'looper-chaos-')));
   const at = (name) => {
     const path = join(home, name);
@@ -25,6 +29,10 @@ export function createField() {
   const logs = at('logs');
   const tickets = at('ticket-workspace/.looper/tickets');
   initRepository(workspaces.tickets);
+  const configFile = join(home, 'looper.yaml');
+  const channel = { name: 'ops', type: 'webhook', url: receiverUrl, secret_env: 'CHAOS_SECRET' };
+  // JSON is YAML.
+  writeFileSync(configFile, JSON.stringify({ channels: [channel] }), { mode: 0o600 });
 
   return {
     home,
@@ -45,6 +53,9 @@ export function createField() {
       LOOPER_KILL_GRACE_SECONDS: String(GRACE_SECONDS),
       LOOPER_AUTO_START_WHEN_IDLE: '0',
       LOOPER_KEEP_RUNS: '1000000',
+      LOOPER_CONFIG_FILE: configFile,
+      LOOPER_NOTIFY_TIMEOUT_SECONDS: '0.5',
+      CHAOS_SECRET: randomBytes(32).toString('base64'),
       CODEX_EXEC_BINARY: fakeCodex,
       CODEX_EXEC_STARTUP_CHECK_SECONDS: '0',
     },
@@ -63,6 +74,21 @@ export function createField() {
         const head = `---\nagent: codex\ndone: false\ntitle: Number ${number}\n---\n`;
         writeFileSync(join(tickets, name), `${head}Do it.\n`);
         open.push(name);
+      }
+    },
+    /**
+     * Where nobody lives any more: what is on record is of an earlier boot, as after a restart of
+     * the machine. The pids stay, and may be anybody's now.
+     */
+    reboot: () => {
+      for (const base of listBases(logs)) {
+        const record = readRecord(logs, base);
+        if (record === null || record.status === 'finished') continue;
+        for (const process of [record.runner, record.agent]) {
+          if (process === null) continue;
+          process.start_time = process.start_time.replace(/^[^:]*/, ANOTHER_BOOT);
+        }
+        writeFileSync(join(logs, `${base}.json`), JSON.stringify(record));
       }
     },
   };

@@ -37,7 +37,7 @@ export function createReport({ field, seed }) {
       for (const line of bugs.slice(bugsSeen)) violation(`the server log tells of a bug: ${line}`);
       bugsSeen = bugs.length;
     },
-    endWith: (figures, { faults, checks, plans, daemons }) => {
+    endWith: (figures, { faults, checks, plans, daemons, receiver }) => {
       const { kills, counts } = faults;
       const count = (test) => kills.filter(test).length;
       const { points, spared } = plans.coverage();
@@ -57,6 +57,7 @@ export function createReport({ field, seed }) {
         samples: `${figures.samples}, longest gap ${Math.round(figures.longestGapMs)} ms`,
         'answers to triggers and stops': print(answers),
         'next trigger accepted after': `${accepted[accepted.length >> 1]} ms (median), ${accepted.at(-1)} ms (longest)`,
+        'announcements, repeated ones': `${receiver.heard.length}, ${receiver.heard.filter(({ isRepeated }) => isRepeated).length}`,
         violations: failures,
         seconds: Math.round((Date.now() - startedAt) / 1000),
       };

@@ -16,22 +16,26 @@ const WAIT_MS = 4_000;
  * @property {import('./random.mjs').Random} random
  * @property {(role: string) => boolean} kill one process of the campaign that has this role
  * @property {() => boolean} isOver whether there is nothing more to wait for
+ * @property {() => Promise<void>} killEverybody
+ * @property {Awaited<ReturnType<typeof import('./receiver.mjs').startReceiver>>} receiver
  * @property {(status: number) => void} noteAnswer
  */
 
 /**
- * @param {{field: Stage['field'], daemons: Stage['daemons'], faults: any, report: any}} campaign
+ * @param {{field: Stage['field'], daemons: Stage['daemons'], receiver: Stage['receiver'], faults: any, report: any}} campaign
  * @param {Stage['random']} random
  * @param {Stage['isOver']} isOver
  * @returns {Stage}
  */
-export function createStage({ field, daemons, faults, report }, random, isOver) {
+export function createStage({ field, daemons, receiver, faults, report }, random, isOver) {
   return {
     field,
     daemons,
     random,
     isOver,
+    receiver,
     kill: (role) => faults.kill(role, random),
+    killEverybody: faults.killEverybody,
     noteAnswer: report.noteAnswer,
   };
 }
@@ -93,15 +97,55 @@ export const SCENARIOS = {
     await stage.daemons.ready(READY_MS);
     await untilQuiet(stage);
   },
+
+  /** One waits behind a run; a newer one takes its place, or a person takes it out. */
+  async queue(stage) {
+    const { pick } = stage.random;
+    await trigger(stage, 'prompt', { lines: 150, everyMs: 2 });
+    const { body } = await trigger(stage, 'prompt', { lines: 150, everyMs: 2 }, 'queue');
+    const then = pick(['wait', 'supersede', 'cancel']);
+    if (then === 'supersede') await trigger(stage, 'prompt', { lines: 20, everyMs: 1 }, 'queue');
+    if (then === 'cancel' && body.run_id !== undefined) {
+      const daemon = await stage.daemons.ready(READY_MS);
+      stage.noteAnswer((await ask(daemon, 'POST', `/runs/${body.run_id}/stop`, {})).status);
+    }
+    await untilQuiet(stage);
+  },
+
+  /** The daemon dies of what it is announcing, and the chat has its moods. */
+  async announce(stage) {
+    const { receiver, random } = stage;
+    receiver.be(random.pick(['well', 'slow', 'slow', 'ill', 'mute']));
+    const strike = {
+      when: random.pick(['before the answer', 'after the answer']),
+      event: random.pick(['start', 'end', 'end']),
+      perform: () => stage.kill('daemon'),
+    };
+    receiver.strikeNext(random.chance(0.7) ? strike : null);
+    await trigger(stage, 'prompt', { lines: random.between(1, 60), everyMs: 1 });
+    await untilQuiet(stage);
+    await pause(stage, 150);
+  },
+
+  /** The machine loses its power. */
+  async reboot(stage) {
+    const mode = stage.random.pick(['prompt', 'tickets']);
+    await trigger(stage, mode, { lines: stage.random.between(1, 200), everyMs: 2 });
+    await pause(stage, 100);
+    await stage.killEverybody();
+    stage.field.reboot();
+    await stage.daemons.ready(READY_MS);
+    await untilQuiet(stage);
+  },
 };
 
 /** Asks for a run as a client does; `stage.noteAnswer` hears what came of it. */
-export async function trigger({ field, daemons, noteAnswer }, mode, turn) {
+export async function trigger({ field, daemons, noteAnswer }, mode, turn, onBusy = 'replace') {
   const workspace = field.workspaces[mode];
   field.script(workspace, turnOf({ ...turn, ticket: mode === 'tickets' }));
   if (mode === 'tickets') field.openTickets(2);
   const daemon = await daemons.ready(READY_MS);
-  const body = { zulip_message: 'chaos', workspace };
+  const body = { zulip_message: 'chaos', workspace, on_busy: onBusy };
   const prompt = mode === 'prompt' ? { codex_prompt: 'print lines' } : {};
   const answer = await ask(daemon, 'POST', '/run', { ...body, ...prompt });
   noteAnswer(answer.status);

@@ -8,8 +8,10 @@ const SETTLE_MS = 15_000;
 
 /** The next trigger must be accepted, its run succeed, and then nothing be left. */
 export async function settle(campaign, random) {
-  const { field, daemons, faults, checks, report, witness } = campaign;
+  const { field, daemons, receiver, faults, checks, report, witness } = campaign;
   faults.resumeAll();
+  receiver.strikeNext(null);
+  receiver.be('well');
   const started = performance.now();
   const stage = createStage(campaign, random, () => false);
   let answer;
