@@ -9,6 +9,7 @@ import { openAnnouncements } from './daemon/announcements.ts';
 import { greet } from './daemon/greeting.ts';
 import { openLaunching } from './daemon/launching.ts';
 import { findMissing } from './daemon/readiness.ts';
+import { removeLeftovers } from './daemon/leftovers.ts';
 import { LooperError } from './errors.ts';
 import { scratchFolder } from './git/scratch.ts';
 import { resolveRepository } from './git/repository.ts';
@@ -85,6 +86,7 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
   const { log } = logger;
   for (const warning of config.warnings) log.warn({ warning }, 'config.warning');
 
+  removeLeftovers(directory, log);
   const file = openConfigFile(
     {
       path: config.configFile,

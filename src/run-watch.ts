@@ -8,7 +8,7 @@ import { acquireLock, askHolder } from './runs/lock.ts';
 import { returnCodeOf } from './runs/log-file.ts';
 import type { RunRecord } from './runs/record.ts';
 import { createRunIdLookup } from './runs/run-ids.ts';
-import { requestStop, type StopReason } from './runs/stop-file.ts';
+import { requestStop, STOP_REASONS, type StopReason } from './runs/stop-file.ts';
 import type { RunStore, StoredRun } from './runs/store.ts';
 import { messageOf } from './errors.ts';
 
@@ -23,9 +23,12 @@ const SWEEP_GRACE_MS = 2_000;
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 60_000;
 
+/** A lost run's agent was swept. */
+const ENDED_BY_OTHERS: ReadonlySet<RunRecord['outcome']> = new Set([...STOP_REASONS, 'lost']);
+
 export interface StoppedRun {
   readonly record: RunRecord;
-  /** The agent that was alive when the stop began. */
+  /** The agent that was alive when the stop began, unless the run then ended by itself. */
   readonly agentPids: readonly number[];
 }
 
@@ -210,7 +213,9 @@ export function createRunWatch(options: RunWatchOptions): RunWatch {
         if (runner !== null) sendSignal(runner, 'SIGKILL');
         await done;
       }
-      return { record: reread(run), agentPids: agent === null ? [] : [agent.pid] };
+      const record = reread(run);
+      const wasEnded = ENDED_BY_OTHERS.has(record.outcome);
+      return { record, agentPids: agent === null || !wasEnded ? [] : [agent.pid] };
     },
     ended: async () => current?.done,
     detach: () => detached.abort(),

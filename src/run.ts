@@ -77,11 +77,13 @@ export function createRuns(deps: RunDeps): Runs {
   };
 
   const clearTheWay = async (plan: RunPlan) => {
-    const replaced = await watch.stop('replaced');
+    const stopped = await watch.stop('replaced');
     const stale = await deps.stale.stop(plan.workspace);
+    // It may have ended by itself meanwhile, or somebody else have stopped it first.
+    const isReplaced = stopped?.record.outcome === 'replaced';
     return {
-      replacedRunId: replaced?.record.run_id ?? null,
-      killedPids: [...(replaced?.agentPids ?? []), ...stale.killedPids],
+      replacedRunId: isReplaced ? stopped.record.run_id : null,
+      killedPids: [...(stopped?.agentPids ?? []), ...stale.killedPids],
     };
   };
 
@@ -203,7 +205,8 @@ export function createRuns(deps: RunDeps): Runs {
     cancelQueued: (runId) => {
       const waiting = queue.peek();
       if (waiting?.run.record.run_id !== runId) return false;
-      queue.cancel('A person stopped it while it waited in the queue.');
+      queue.remove();
+      launcher.abandon(waiting.run, takenOut());
       return true;
     },
     callOff: async (runId) => {
@@ -259,6 +262,10 @@ function busy(activeRunId: string | null): LooperError {
 
 function calledOff(runId: string): LooperError {
   return new LooperError('NOT_ACTIVE', `run ${runId} was stopped before its agent was started`);
+}
+
+function takenOut(): LooperError {
+  return new LooperError('NOT_ACTIVE', 'A person stopped it while it waited in the queue.');
 }
 
 function shuttingDown(): LooperError {

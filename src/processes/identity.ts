@@ -68,6 +68,11 @@ export function sendSignal(
   }
 }
 
+/** True when nobody has this pid, not even a zombie. For names on disk: nothing is signalled on it. */
+export function isPidFree(pid: number): boolean {
+  return isPid(pid) && !answersSignals(pid);
+}
+
 /** What every start time of this boot begins with; empty where the system has no such name. */
 export function readBootId(): string {
   return process.platform === 'linux' ? readLinuxBootId() : '';

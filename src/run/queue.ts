@@ -42,10 +42,8 @@ export interface RunQueue {
   put(queued: QueuedRun): void;
   /** What waits; it stays on disk until `remove`. */
   peek(): QueuedRun | null;
-  /** It is being started, or cannot be. */
+  /** It is being started, cannot be, or shall not be. */
   remove(): void;
-  /** Ends what waits. */
-  cancel(reason: string): void;
   /** Closes records that wait for nothing any more: the service died while it changed the queue. */
   repair(): void;
 }
@@ -78,11 +76,6 @@ export function createRunQueue(store: RunStore, log: Logger): RunQueue {
       if (waiting !== null) {
         close(waiting.run, 'replaced', 'A newer trigger took its place in the queue.');
       }
-    },
-    cancel: (reason) => {
-      const waiting = peek();
-      rmSync(path, { force: true });
-      if (waiting !== null) close(waiting.run, 'stopped', reason);
     },
     remove: () => rmSync(path, { force: true }),
     repair: () => {

@@ -38,6 +38,7 @@ export interface RunAnswer {
   readonly binary: AgentBinary | null;
   readonly killedPids: readonly number[];
   readonly remainingPids: readonly number[];
+  /** Whose record says `replaced`: null where the active run ended for another reason just then. */
   readonly replacedRunId: string | null;
   readonly notified: boolean;
   readonly announcement: string;

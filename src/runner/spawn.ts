@@ -24,7 +24,7 @@ export interface GatedRunner {
   /** False once it has exited or its gate has closed: an order to it would be lost. */
   isWaiting(): boolean;
   order(order: RunOrder): void;
-  /** The next thing it says; null when it closed the gate or said nothing within `timeoutMs`. */
+  /** The next thing it says; null when it died, closed the gate or said nothing within `timeoutMs`. */
   nextReply(timeoutMs: number): Promise<RunnerReply | null>;
   /** Sends it away: a waiting runner exits at once, a working one notices nothing. */
   closeGate(): void;
@@ -51,7 +51,7 @@ export function spawnRunner(options: RunnerSpawnOptions): GatedRunner {
   const identity = child.pid === undefined ? null : readIdentity(child.pid);
   if (identity === null) throw runnerFailure(`${process.execPath} could not be started`);
   child.unref();
-  return gateOf(identity, child.stdio[3] as Socket);
+  return gateOf(identity, child, child.stdio[3] as Socket);
 }
 
 function openStderr(path: string): number {
@@ -67,7 +67,7 @@ function openStderr(path: string): number {
   }
 }
 
-function gateOf(identity: ProcessIdentity, socket: Socket): GatedRunner {
+function gateOf(identity: ProcessIdentity, child: ChildProcess, socket: Socket): GatedRunner {
   const replies: RunnerReply[] = [];
   let wake: () => void = () => undefined;
   let closed = false;
@@ -80,6 +80,9 @@ function gateOf(identity: ProcessIdentity, socket: Socket): GatedRunner {
   socket.on('error', close);
   socket.on('end', close);
   socket.on('close', close);
+  // A child that it was starting when it died has a copy of its end of the socket until it executes
+  // the agent, so no end of stream may come for long. What it had said has come in by then.
+  child.once('exit', () => setImmediate(close));
   socket.on('data', (chunk: string) => {
     text += chunk;
     const lines = text.split('\n');

@@ -22,6 +22,11 @@ import { systemErrorCode } from '../errors.ts';
  * namespace, so two containers that share a log directory do not see each other. Any local user may
  * take such a name; then we fail closed.
  * Elsewhere: open(2) with `O_EXLOCK` on a file in the directory.
+ *
+ * A child has a copy of the lock's descriptor from fork to exec, which closes it. A runner that is
+ * killed while it starts its agent has therefore not let go before the agent is executed, and must
+ * not: only then does the child's environment show the marker of its run (for a moment nothing, for
+ * which a sweep waits). So whoever gets the lock finds every agent that an earlier holder started.
  */
 export type LockKind = 'daemon' | 'run';
 

@@ -26,7 +26,8 @@ export async function checkAnnounced(logs, heard, violation) {
     const ends = endsOf(record);
     if (record.outcome === 'replaced' && ends.length > 0) violation('told, though replaced', base);
     if (ends.some(({ outcome }) => outcome !== record.outcome)) {
-      violation(`told as ${ends.map(({ outcome }) => outcome)}, it was ${record.outcome}`, base);
+      const told = ends.map(({ outcome }) => outcome).join(', ');
+      violation(`told as ${told}, it was ${record.outcome}`, base);
     }
     checkRepetitions(ends, 'end', base, violation);
     const of = heard.filter(({ run }) => run === record.run_id);

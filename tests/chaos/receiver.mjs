@@ -43,7 +43,10 @@ export async function startReceiver() {
       return;
     }
     const [, run, event] = /^looper_([^_]+)_(.+)$/.exec(request.headers['webhook-id']) ?? [];
-    if (now === 'ill') return response.writeHead(503).end();
+    if (now === 'ill') {
+      response.writeHead(503).end();
+      return;
+    }
     const { text, outcome } = JSON.parse(body).data;
     heard.push({ run, event, isRepeated: text.startsWith('(repeated) '), outcome });
     strikeAt('before the answer', event);

@@ -135,6 +135,23 @@ test('a chat that was down hears ends afterwards, and no start of what has ended
   expect(readdirSync(outbox)).toEqual([`${runId}.end.zulip.sent`]);
 });
 
+test('a trigger that a person takes out of the queue is announced now, not at the next start', async () => {
+  await using zulip = await startFakeZulip();
+  const service = await startService({
+    env: zulipEnvironment(zulip),
+    scenario: { steps: [{ do: 'hang' }] },
+  });
+  await service.started();
+  const queued = await service.started({ on_busy: 'queue' });
+  await service.looper.post(`/runs/${queued}/stop`);
+  expect(await heard(zulip, 2)).toEqual([
+    'Go',
+    expect.stringMatching(
+      new RegExp(`^Run ${queued} \\(prompt\\): stopped\\. .*\n.* in the queue`),
+    ),
+  ]);
+});
+
 test('a usage limit says when it goes on', async () => {
   await using zulip = await startFakeZulip();
   const message = "You've hit your usage limit. Try again in 2 hours 5 minutes.";

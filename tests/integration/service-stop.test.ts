@@ -1,6 +1,7 @@
 /** Stopping a run: who may say why, what is left (nothing), what is on disk before the signal. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { bareEnd, writeEnd } from '../../src/runs/end-file.ts';
 import { readChildPids, type Scenario } from '../support/fake-codex.ts';
 import { looksAlive } from '../support/scripted-agent.ts';
 import { untilLeft, readRunEvents, runFile, startService } from '../support/service.ts';
@@ -68,10 +69,27 @@ test('of several reasons the first one stands', async () => {
   const runId = await service.started();
   const stop = runFile(looper.logDirectory, runId, '.end').replace(/end$/, 'stop');
   writeFileSync(stop, 'stopped\n', { flag: 'wx' });
+  const { agent } = await looper.record(runId);
   const { body } = await service.run();
-  expect(body).toMatchObject({ replaced_run_id: runId });
+  expect(body).toMatchObject({ replaced_run_id: null, killed_codex_exec_pids: [agent?.pid] });
   expect(await looper.record(runId)).toMatchObject({ outcome: 'stopped' });
   expect(readFileSync(stop, 'utf8')).toBe('stopped\n');
+});
+
+test('a run that ended by itself while it was to be replaced is not called replaced', async () => {
+  const service = await startService({ scenario: hanging });
+  const { looper } = service;
+  const runId = await service.started();
+  const { runner } = await looper.record(runId);
+  // It has written its end, and dies before its record is there.
+  process.kill(runner?.pid ?? 0, 'SIGSTOP');
+  const end = runFile(looper.logDirectory, runId, '.end');
+  writeEnd(end, { ...bareEnd('succeeded', 'Done.'), return_code: 0 });
+  const answer = service.run();
+  await waitFor('the stop', () => existsSync(end.replace(/end$/, 'stop')));
+  process.kill(runner?.pid ?? 0, 'SIGKILL');
+  expect((await answer).body).toMatchObject({ replaced_run_id: null, killed_codex_exec_pids: [] });
+  expect(await looper.record(runId)).toMatchObject({ outcome: 'succeeded' });
 });
 
 test('two stops at once are one stop', async () => {
