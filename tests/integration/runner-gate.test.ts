@@ -13,7 +13,7 @@ function gated(script: string): GatedRunner {
   const entry = join(directory, 'runner.mjs');
   writeFileSync(entry, script);
   const stderrPath = join(directory, 'stderr.log');
-  return spawnRunner({ entry, environment: {}, stderrPath });
+  return spawnRunner({ entry, environment: () => ({}), stderrPath });
 }
 
 /** As between fork and exec of its agent, but for longer: the gate is open in its child, too. */
