@@ -19,7 +19,8 @@ import type { Block, Page } from './docs.ts';
 import { linkFakeCodex, type TurnScenario } from './fake-codex.ts';
 import { startService, type Service } from './service.ts';
 
-const DEADLINE_MS = 20_000;
+/** For a block; ten of a page on a busy machine take long. */
+const DEADLINE_MS = 60_000;
 
 /**
  * Executes the `sh test` blocks of a page as a reader would who pastes them, one after the other,
@@ -30,6 +31,9 @@ const DEADLINE_MS = 20_000;
  *                             the `hooks`, `schedules` and `channels` of all YAML blocks of the page
  *     ports 3457 to 3469      free ones
  *     /etc/looper, /srv/app   the folder of the settings, and the repository
+ *
+ * `looper` is on PATH and knows service, repository and log directory from LOOPER_ENV_FILE; a second
+ * service that a block starts stops nothing but its own agents and starts nothing by itself.
  *
  * The answer to a trigger comes when its run has ended (CODEX_EXEC_STARTUP_CHECK_SECONDS). Throws
  * what the first block that fails has printed; returns how many were executed.
@@ -48,7 +52,8 @@ export async function runPage(page: Page, turns: readonly TurnScenario[]): Promi
       const yaml = lead(merge(files), { '/srv/app': join(home, 'workspace') });
       return {
         LOOPER_WORKSPACE: join(home, 'workspace'),
-        CODEX_EXEC_STARTUP_CHECK_SECONDS: '20',
+        CODEX_EXEC_STARTUP_CHECK_SECONDS: '60',
+        LOOPER_STANDBY_RUNNER: '0',
         ...(yaml === '' ? {} : { LOOPER_CONFIG_FILE: useConfigFile(yaml, settings) }),
       };
     },
@@ -74,6 +79,11 @@ async function runBlock(
 ): Promise<void> {
   const folderFile = join(home, 'folder');
   const outputFile = join(home, 'output');
+  // In a file, which a block may replace by its own: variables would win over that.
+  writeFileSync(
+    join(home, 'env'),
+    `LOOPER_URL=${looper.url}\nLOOPER_WORKSPACE=${workspace}\nLOOPER_LOG_DIR=${looper.logDirectory}\n`,
+  );
   const own = { 'http://127.0.0.1:3456': looper.url, '/srv/app': workspace, ...places };
   const output = openSync(outputFile, 'w');
   const child = spawn(
@@ -89,7 +99,6 @@ async function runBlock(
         XDG_CONFIG_HOME: join(home, '.config'),
         XDG_STATE_HOME: join(home, '.local', 'state'),
         GIT_CONFIG_NOSYSTEM: '1',
-        LOOPER_URL: looper.url,
         LOOPER_ENV_FILE: join(home, 'env'),
         LOOPER_KILL_SCOPE: 'owned',
         LOOPER_AUTO_START_WHEN_IDLE: '0',
@@ -122,10 +131,6 @@ function prepareRepository(home: string): void {
   git('init', '--quiet');
   git('commit', '--quiet', '--allow-empty', '--message=start');
   appendFileSync(join(workspace, '.git', 'info', 'exclude'), '.fake-codex*\n');
-  writeFileSync(
-    join(home, 'env'),
-    `LOOPER_WORKSPACE=${workspace}\nLOOPER_LOG_DIR=${join(home, 'logs')}\n`,
-  );
   linkFakeCodex(join(home, 'bin'));
   const looper = `#!/bin/sh\nexec '${process.execPath}' '${cliPath}' "$@"\n`;
   writeFileSync(join(home, 'bin', 'looper'), looper, { mode: 0o755 });
