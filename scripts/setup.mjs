@@ -3,12 +3,22 @@
  * Uses Node's own modules, for nothing else is there yet.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const lockFile = join(root, 'package-lock.json');
+/** Run by their own name; the compiler does not mark them as programs. */
+const PROGRAMS = ['dist/cli.js', 'dist/demo/scripted-agent.js'];
 const installedLock = join(root, 'node_modules', '.looper-installed-lock.json');
 
 export function setUp() {
@@ -44,6 +54,7 @@ export function build() {
   for (const project of ['tsconfig.build.json', 'src/dashboard-client']) {
     run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', project]);
   }
+  for (const program of PROGRAMS) chmodSync(join(root, program), 0o755);
 }
 
 function newestSource() {

@@ -8,7 +8,7 @@ import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
 import type { Cli } from './cli/context.ts';
 import { EXIT, exitCodeOf, type ExitCode } from './cli/exit.ts';
-import { readInput } from './cli/input.ts';
+import { readInput, waitForLine } from './cli/input.ts';
 import { createOutput } from './cli/output.ts';
 import { createProgram } from './cli/program.ts';
 import { loadConfig, type Config } from './config.ts';
@@ -18,6 +18,8 @@ import { inert } from './render/inert.ts';
 const ownFile = fileURLToPath(import.meta.url);
 const looperDirectory = dirname(dirname(ownFile));
 const version = readVersion();
+// Next to this file, in the language that this file is in.
+const runnerEntry = join(dirname(ownFile), `runner${extname(ownFile)}`);
 
 // Whoever reads our output may be gone; that must not keep us from ending what we started.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
@@ -29,6 +31,8 @@ const cli: Cli = {
   version,
   entry: ownFile,
   homeDirectory: homedir(),
+  looperDirectory,
+  runnerEntry,
   config: () => (config ??= readConfig()),
   currentDirectory: process.cwd(),
   environment: process.env,
@@ -36,8 +40,9 @@ const cli: Cli = {
   input: {
     isTerminal: isatty(process.stdin.fd),
     read: () => readInput(process.stdin, cli.interrupted()),
+    enter: () => waitForLine(process.stdin, cli.interrupted()),
   },
-  interrupted: () => (interruption ??= listenForInterrupt()).signal,
+  interrupted: (others = []) => (interruption ??= listenForInterrupt(others)).signal,
 };
 
 try {
@@ -56,8 +61,7 @@ async function serve(): Promise<ExitCode> {
     config: cli.config(),
     version,
     looperDirectory,
-    // Next to this file, in the language that this file is in.
-    runnerEntry: join(dirname(ownFile), `runner${extname(ownFile)}`),
+    runnerEntry,
     environment: process.env,
   });
   process.stdout.write(`${daemon.greeting}\n`);
@@ -93,10 +97,13 @@ function firstSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-function listenForInterrupt(): AbortController {
+function listenForInterrupt(others: readonly NodeJS.Signals[]): AbortController {
   const controller = new AbortController();
+  for (const signal of others) process.on(signal, () => controller.abort());
   process.once('SIGINT', () => {
-    process.once('SIGINT', () => process.exit(EXIT.interrupted));
+    process.on('SIGINT', () => {
+      if (others.length === 0) process.exit(EXIT.interrupted);
+    });
     controller.abort();
   });
   return controller;

@@ -7,6 +7,10 @@ export interface Cli {
   /** The file that runs as this command: what a service manager has to start. */
   readonly entry: string;
   readonly homeDirectory: string;
+  /** Holds Looper's `package.json`. */
+  readonly looperDirectory: string;
+  /** The detached process of a run; what else was built lies beside it. */
+  readonly runnerEntry: string;
   /** Read at the first use. Throws `CONFIG_INVALID`. */
   readonly config: () => Config;
   readonly currentDirectory: string;
@@ -17,7 +21,12 @@ export interface Cli {
     readonly isTerminal: boolean;
     /** All of stdin as text; throws when it is longer than a request may be. */
     readonly read: () => Promise<string>;
+    /** Resolves when a person pressed Enter or Ctrl-C, or stdin has ended. */
+    readonly enter: () => Promise<void>;
   };
-  /** Aborts at Ctrl-C; a second one ends the process. From the first call on. */
-  readonly interrupted: () => AbortSignal;
+  /**
+   * Aborts at Ctrl-C, from the first call on; a second one ends the process. A verb that has to clean
+   * up names the other signals that do the same, and then nothing ends it before that is done.
+   */
+  readonly interrupted: (others?: readonly NodeJS.Signals[]) => AbortSignal;
 }

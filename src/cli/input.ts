@@ -38,3 +38,13 @@ function decode(bytes: Buffer): string {
     throw new CliError('stdin is not valid UTF-8.', EXIT.usage, { cause: error });
   }
 }
+
+/** Waits until a line has come, the input has ended, or the signal. */
+export async function waitForLine(input: Readable, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) return resolve();
+    for (const event of ['data', 'end', 'error']) input.once(event, () => resolve());
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  input.pause();
+}

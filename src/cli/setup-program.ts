@@ -5,8 +5,15 @@ import type { Does } from './program.ts';
 const PRINT_OPTION = ['--print', 'print it and write nothing'] as const;
 const FORCE_OPTION = ['--force', 'replace the one that is there (never the env file)'] as const;
 
-/** The verbs that set Looper up. */
+/** The verbs for whoever begins with Looper, or sets it up. */
 export function addSetup(program: Command, cli: Cli, does: Does): void {
+  program
+    .command('demo')
+    .description('see it work: three tickets in a temporary repository, with a scripted agent')
+    .option('--real', 'let the installed codex do it (an account, the network and tokens)')
+    .option('--keep', 'leave the folder and its logs where they are')
+    .action(does(async (options: object) => (await import('./demo.ts')).demo(cli, options)));
+
   const init = program
     .command('init')
     .description('write what a service manager or a first ticket run needs');

@@ -102,8 +102,9 @@ export function toSlices(
       timeoutMs: settings.LOOPER_NOTIFY_TIMEOUT_SECONDS,
       healthcheckUrl: settings.LOOPER_HEALTHCHECK_URL,
       zulip: {
-        /** Undefined: `~/.zuliprc`, which may be absent. */
+        /** Undefined: `.zuliprc` in the home, which may be absent. */
         rcPath: path(settings.ZULIPRC_PATH),
+        home: sources.homeDirectory,
         profile: settings.ZULIP_PROFILE,
         /** Without a slash at the end. */
         site: settings.ZULIP_SITE?.replace(/\/+$/, ''),

@@ -22,6 +22,7 @@ function notifyConfig(zulipUrl: string | undefined): Config['notify'] {
     healthcheckUrl: undefined,
     zulip: {
       rcPath: undefined,
+      home: '/nonexistent',
       profile: 'api',
       site: zulipUrl,
       botEmail: zulipUrl && 'bot@example.com',

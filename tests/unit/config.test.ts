@@ -97,6 +97,7 @@ test('defaults are those of the contract', () => {
       healthcheckUrl: undefined,
       zulip: {
         rcPath: undefined,
+        home: '/nowhere/home',
         profile: 'api',
         site: undefined,
         botEmail: undefined,
