@@ -27,8 +27,12 @@ export const HTTP_STATUS = {
   CODEX_NOT_FOUND: 503,
   STALE_RUN_SURVIVED: 503,
   LOG_DIR_UNUSABLE: 503,
+  OUT_OF_RESOURCES: 503,
   SHUTTING_DOWN: 503,
 } as const;
+
+/** Idle connections are closed within that time. */
+const SHORTAGE_RETRY_SECONDS = 10;
 
 export type ErrorCode = keyof typeof HTTP_STATUS;
 
@@ -63,4 +67,18 @@ export function systemErrorCode(error: unknown): string | undefined {
 /** The message of whatever was thrown, for a log line or a sentence. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * What to say where an error means that no descriptor was free, for this process or on the machine
+ * (`EMFILE`, `ENFILE`): no bug of ours, and soon over. Null for anything else.
+ */
+export function descriptorShortage(error: unknown): LooperError | null {
+  const code = systemErrorCode(error);
+  if (code !== 'EMFILE' && code !== 'ENFILE') return null;
+  return new LooperError(
+    'OUT_OF_RESOURCES',
+    `Too many files and connections are open (${code}). Close connections to this service, or raise its limit (ulimit -n, LimitNOFILE), then try again.`,
+    { cause: error, retryAfterSeconds: SHORTAGE_RETRY_SECONDS },
+  );
 }

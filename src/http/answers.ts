@@ -1,8 +1,7 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context, Hono, MiddlewareHandler } from 'hono';
 import { randomUUID } from 'node:crypto';
-import { LooperError } from '../errors.ts';
-import { problemAnswer, problemResponse } from './problem.ts';
+import { problemAnswer, problemResponse, tellable } from './problem.ts';
 
 /** What every handler finds in its context. `incoming` is missing when no socket is involved. */
 export interface HttpEnv {
@@ -36,15 +35,15 @@ export const setAnswerHeaders: MiddlewareHandler<HttpEnv> = async (c, next) => {
 };
 
 /**
- * Answers what a handler threw, 404 and 405 as problem documents. `onBug` gets what is not a
- * `LooperError`, with its stack.
+ * Answers what a handler threw, 404 and 405 as problem documents. `onBug` gets what no caller can
+ * mend, with its stack.
  */
 export function answerProblems(
   app: Hono<HttpEnv>,
   onBug: (error: unknown, requestId: string) => void,
 ): void {
   app.onError((error, c) => {
-    if (!(error instanceof LooperError)) onBug(error, c.get('requestId'));
+    if (tellable(error) === null) onBug(error, c.get('requestId'));
     return problemResponse(error, c.get('requestId'));
   });
   app.notFound((c) => {

@@ -46,7 +46,7 @@ async function received<T>(reading: Promise<T>): Promise<T> {
   }
 }
 
-/** Strict UTF-8 and JSON, of bounded depth, with an object at the top. */
+/** Strict UTF-8 and JSON, of bounded depth, with an object at the top that has no name twice. */
 export function parseJsonObject(bytes: Uint8Array): Record<string, unknown> {
   const text = decode(bytes);
   if (text.trim() === '') throw invalid('the body is empty: send a JSON object');
@@ -56,6 +56,10 @@ export function parseJsonObject(bytes: Uint8Array): Record<string, unknown> {
   const value = parse(text);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalid('the body must be a JSON object');
+  }
+  const repeated = repeatedName(text);
+  if (repeated !== null) {
+    throw invalid(`the body has the name ${JSON.stringify(repeated.slice(0, 100))} twice`);
   }
   return value as Record<string, unknown>;
 }
@@ -79,17 +83,46 @@ function parse(text: string): unknown {
 /** Counts brackets outside of strings; whether they are the right ones is the parser's business. */
 function isDeeperThan(text: string, limit: number): boolean {
   let depth = 0;
-  let inString = false;
   for (let i = 0; i < text.length; i += 1) {
     const letter = text[i];
-    if (letter === '"') inString = !inString;
-    else if (inString && letter === '\\') i += 1;
-    else if (inString) continue;
+    if (letter === '"') i = endOfString(text, i);
     else if (letter === '{' || letter === '[') depth += 1;
     else if (letter === '}' || letter === ']') depth -= 1;
     if (depth > limit) return true;
   }
   return false;
+}
+
+/**
+ * The first name that the object of this valid JSON has twice, not looking into its values. The
+ * parser takes the last one; whoever wrote, signed or filtered the text may have meant the first.
+ */
+function repeatedName(text: string): string | null {
+  const seen = new Set<string>();
+  let depth = 0;
+  let lastString = '""';
+  for (let i = 0; i < text.length; i += 1) {
+    const letter = text[i];
+    if (letter === '"') {
+      const end = endOfString(text, i);
+      if (depth === 1) lastString = text.slice(i, end + 1);
+      i = end;
+    } else if (letter === '{' || letter === '[') depth += 1;
+    else if (letter === '}' || letter === ']') depth -= 1;
+    else if (letter === ':' && depth === 1) {
+      const name = JSON.parse(lastString) as string;
+      if (seen.has(name)) return name;
+      seen.add(name);
+    }
+  }
+  return null;
+}
+
+/** The index of the quote that ends the string which begins at `start`. */
+function endOfString(text: string, start: number): number {
+  let i = start + 1;
+  while (i < text.length && text[i] !== '"') i += text[i] === '\\' ? 2 : 1;
+  return i;
 }
 
 function invalid(sentence: string, cause?: unknown): LooperError {

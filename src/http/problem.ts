@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http';
-import { HTTP_STATUS, LooperError } from '../errors.ts';
+import { descriptorShortage, HTTP_STATUS, LooperError } from '../errors.ts';
 
 export interface Problem {
   readonly status: number;
@@ -12,14 +12,18 @@ export interface Problem {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** What a caller is told by name; null for a bug, whose details are nobody's business. */
+export function tellable(error: unknown): LooperError | null {
+  return error instanceof LooperError ? error : descriptorShortage(error);
+}
+
 /**
  * What an error answers: RFC 9457's members, and `ok` and `error` as the original Looper's callers
- * read them. Anything but a `LooperError` is a bug whose details are nobody's business.
+ * read them.
  */
-export function problemOf(error: unknown): Problem {
-  if (!(error instanceof LooperError)) {
-    return { status: 500, sentence: 'internal error', code: 'INTERNAL' };
-  }
+export function problemOf(thrown: unknown): Problem {
+  const error = tellable(thrown);
+  if (error === null) return { status: 500, sentence: 'internal error', code: 'INTERNAL' };
   const headers: Record<string, string> = {};
   if (error.retryAfterSeconds !== undefined) {
     headers['Retry-After'] = String(Math.ceil(error.retryAfterSeconds));

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { formatCommand } from '../codex/command.ts';
-import { LooperError, messageOf, systemErrorCode } from '../errors.ts';
+import { descriptorShortage, LooperError, messageOf, systemErrorCode } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { isAlive, sendSignal } from '../processes/identity.ts';
 import type { RunOrder, RunnerReply } from '../runner/order.ts';
@@ -218,6 +218,8 @@ function whileDiskHolds<T>(directory: string, write: () => T): T {
   } catch (error) {
     const code = systemErrorCode(error);
     if (code === undefined) throw error;
+    const shortage = descriptorShortage(error);
+    if (shortage !== null) throw shortage;
     throw new LooperError(
       'LOG_DIR_UNUSABLE',
       `The log directory ${directory} cannot be written (${code}), so nothing was started. Make room there, or name another one in LOOPER_LOG_DIR.`,

@@ -123,6 +123,8 @@ export function createPlanner(deps: PlannerDeps): Planner {
     },
 
     prepare: async (request, plan, runId) => {
+      // It was checked before the announcement, the stops and a delay of up to an hour.
+      if (findWorkspace(plan.workspace) !== plan.workspace) throw replaced(plan.workspace);
       const repository = await plan.repository;
       const opened =
         config.codex.commit === 'agent' && repository !== null
@@ -224,6 +226,13 @@ function readDefaultPrompt({ text, file }: Config['prompt']): string | null {
   throw new LooperError(
     'NOTHING_TO_RUN',
     `LOOPER_PROMPT_FILE ${file} ${why}. Write a prompt there, or unset the variable.`,
+  );
+}
+
+function replaced(workspace: string): LooperError {
+  return new LooperError(
+    'WORKSPACE_INVALID',
+    `workspace ${workspace} was replaced by a link while its run was being started, so nothing was started there.`,
   );
 }
 

@@ -1,7 +1,15 @@
-import { accessSync, constants, realpathSync, statfsSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  openSync,
+  realpathSync,
+  statfsSync,
+  statSync,
+} from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import type { Config } from '../config.ts';
-import { LooperError, messageOf, systemErrorCode } from '../errors.ts';
+import { descriptorShortage, LooperError, messageOf, systemErrorCode } from '../errors.ts';
 import { isInside } from '../paths.ts';
 
 /** Below this a run would soon end for want of room: its log, its record, its end. */
@@ -42,13 +50,17 @@ export function resolveWorkspace(
   return real;
 }
 
-/** Throws `LOG_DIR_UNUSABLE` when a run could not be recorded. */
+/** Throws `LOG_DIR_UNUSABLE`, or `OUT_OF_RESOURCES`, when a run could not be recorded. */
 export function checkLogDirectory(directory: string): void {
   try {
     accessSync(directory, constants.W_OK | constants.X_OK);
+    // The other calls need no descriptor, but a run does.
+    closeSync(openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY));
     const { bavail, bsize } = statfsSync(directory);
     if (bavail * bsize >= MIN_FREE_BYTES) return;
   } catch (error) {
+    const shortage = descriptorShortage(error);
+    if (shortage !== null) throw shortage;
     throw new LooperError(
       'LOG_DIR_UNUSABLE',
       `The log directory ${directory} cannot be written: ${messageOf(error)}. Mend that, or name another one in LOOPER_LOG_DIR.`,

@@ -48,10 +48,16 @@ export function spawnRunner(options: RunnerSpawnOptions): GatedRunner {
   }
   // Only a failed spawn has no pid; its reason comes as an event that must have a listener.
   child.on('error', () => undefined);
-  const identity = child.pid === undefined ? null : readIdentity(child.pid);
-  if (identity === null) throw runnerFailure(`${process.execPath} could not be started`);
+  if (child.pid === undefined) throw runnerFailure(`${process.execPath} could not be started`);
+  const gate = child.stdio[3] as Socket;
+  const identity = readIdentity(child.pid);
+  if (identity === null) {
+    // It may live, and only /proc be unreadable: without its gate it ends, and has touched nothing.
+    gate.destroy();
+    throw runnerFailure(`process ${child.pid} could not be looked at`);
+  }
   child.unref();
-  return gateOf(identity, child, child.stdio[3] as Socket);
+  return gateOf(identity, child, gate);
 }
 
 function openStderr(path: string): number {
@@ -160,8 +166,8 @@ export function createStandby(options: RunnerSpawnOptions, wanted: boolean): Sta
 
 function runnerFailure(why: string, cause?: unknown): LooperError {
   return new LooperError(
-    'RUNNER_FAILED',
-    `The runner process could not be started: ${why}. Check the number of processes and the free memory of this machine.`,
+    'OUT_OF_RESOURCES',
+    `The runner process could not be started: ${why}. Check the number of processes, of open files and the free memory of this machine.`,
     { cause },
   );
 }

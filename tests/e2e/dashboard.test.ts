@@ -136,7 +136,7 @@ describe.skipIf(!hasBrowser())('the dashboard', () => {
     expect(problems).toEqual([]);
   });
 
-  test('hostile tickets, logs, messages and questions stay text', async () => {
+  test('hostile tickets, logs, messages and questions stay text (row 72)', async () => {
     const service = await startService({
       scenario: {
         steps: [

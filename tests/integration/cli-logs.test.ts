@@ -59,7 +59,7 @@ async function killedService(): Promise<Service> {
 }
 
 describe('looper logs', () => {
-  it('renders a log with nothing in it that a terminal obeys', async () => {
+  it('renders a log with nothing in it that a terminal obeys (row 72)', async () => {
     const record = await endedRun();
     const { code, stdout, stderr } = await cli().run('logs', record.run_id);
     expect(code).toBe(0);

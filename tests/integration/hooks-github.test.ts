@@ -72,7 +72,7 @@ hooks:
     prompt: ""
 `;
 
-test('each of five hooks fires or not as the file says; altered 401, replayed 409', async () => {
+test('each of five hooks fires or not as the file says; altered 401, replayed 409 (row 73)', async () => {
   const workspace = newWorkspace();
   const scenarioPath = writeScenario(workspace, { message: 'Done.' });
   const { looper } = await startService({

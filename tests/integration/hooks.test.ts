@@ -45,7 +45,7 @@ const serverLog = (looper: Looper): Record<string, unknown>[] =>
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
-test('every scheme: 202, then 409 also after a restart; altered and unsigned 401', async () => {
+test('every scheme: 202, then 409 also after a restart; altered and unsigned 401 (row 73)', async () => {
   const kinds = ['github', 'gitlab', 'standard-webhooks', 'slack', 'zulip', 'bearer'];
   const file = writeConfigFile(`hooks:${kinds.map((kind) => hook(kind, kind)).join('')}`, SECRETS);
   const token = 'a-token-of-sixteen-letters';

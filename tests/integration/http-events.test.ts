@@ -107,7 +107,7 @@ describe('GET /runs/:id/events', () => {
     await service.looper.post(`/runs/${id}/stop`);
   });
 
-  it('ends streams when the service ends', async () => {
+  it('ends streams when the service ends (row 63)', async () => {
     const service = await startService({ scenario: { steps: [{ do: 'hang' }] } });
     const id = await service.started();
     const streams = [`/runs/${id}/events`, '/events'].map((path) =>

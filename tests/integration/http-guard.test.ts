@@ -149,6 +149,16 @@ describe('rows 2 and 3: bodies that are no JSON object', () => {
   });
 });
 
+test('row 4: a name that stands twice is a 400 that names it', async () => {
+  const server = await startService();
+  const answer = await raw(server, ...post('{"codex_prompt":"","codex_prompt":"Do it"}'));
+  expect(bodyOf(answer)).toMatchObject({
+    status: 400,
+    error: expect.stringContaining('"codex_prompt" twice'),
+  });
+  expect(server.received).toEqual([]);
+});
+
 describe('row 5: bodies over 1 MiB', () => {
   const tooLarge = JSON.stringify({ a: 'x'.repeat(MIB) });
 
@@ -395,7 +405,7 @@ describe('close', () => {
     await first;
   });
 
-  test('cuts an event stream after the grace', async () => {
+  test('cuts an event stream after the grace (row 63)', async () => {
     const server = await startService();
     const connection = await open(server);
     connection.socket.write('GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n');

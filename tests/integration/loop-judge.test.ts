@@ -94,7 +94,7 @@ describe('what a turn leaves of its ticket', () => {
     expect(work.commits()).toEqual([]);
   });
 
-  test('two turns in a row without a change are no progress, with the last message', async () => {
+  test('two turns in a row without a change are no progress, with the last message (row 53)', async () => {
     const work = workspace({
       tickets: { 'TICKET-001': 'Stuck', 'TICKET-002': 'Next' },
       turns: [

@@ -7,7 +7,7 @@ const BUSY = { steps: [{ do: 'write', path: 'log', text: 'x', append: true }] } 
 describe('turns', () => {
   const looper = sharedLooper({ LOOPER_MAX_TURNS: '3', LOOPER_MAX_TURNS_PER_TICKET: '2' });
 
-  test('a ticket has its cap', async () => {
+  test('a ticket has its cap (row 53)', async () => {
     const work = workspace({
       tickets: { 'TICKET-001': 'One' },
       turns: [{ ...BUSY, steps: [...BUSY.steps] }],

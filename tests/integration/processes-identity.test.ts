@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { isAlive, readBootId, readIdentity, sendSignal } from '../../src/processes/identity.ts';
 import type { ProcessIdentity } from '../../src/processes/identity.ts';
 import { readEnvironment } from '../../src/processes/proc.ts';
@@ -46,7 +46,7 @@ describe('identity', () => {
     expect(sendSignal(identity, 'SIGKILL')).toBe('gone');
   });
 
-  it('never signals another process under a reused pid, nor one of another boot', () => {
+  it('never signals another process under a reused pid, nor one of another boot (row 64)', () => {
     const { identity } = start('sleep', ['60']);
     const ticks = identity.start_time.split(':').at(-1);
     for (const start_time of ['', '0', `${identity.start_time}0`, `another-boot:${ticks}`]) {
@@ -58,7 +58,7 @@ describe('identity', () => {
     expect(isAlive(identity)).toBe(true);
   });
 
-  it.each([0, -1, 1, 1.5, Number.NaN, 2 ** 53])('refuses the pid %d', (pid) => {
+  it.each([0, -1, 1, 1.5, Number.NaN, 2 ** 53])('refuses the pid %d (row 65)', (pid) => {
     const identity = { pid, start_time: readIdentity(1)?.start_time ?? '' };
     expect(sendSignal(identity, 'SIGKILL')).toBe('refused');
     expect(sendSignal(identity, 'SIGKILL', 'group')).toBe('refused');
@@ -139,6 +139,24 @@ describe('ps', () => {
     const startedSecondsAgo = Date.now() / 1000 - Number(startTime);
     expect(Math.abs(startedSecondsAgo - process.uptime())).toBeLessThan(5);
     expect(readStatWithPs(2 ** 22 + 1)).toBeNull();
+  });
+
+  it('gives the same start in every time zone and language (row 57)', async () => {
+    const { identity } = start('sleep', ['60']);
+    const startOf = async (): Promise<unknown[]> => {
+      const row = (await listWithPs()).find(({ pid }) => pid === identity.pid);
+      return [row?.startTime, readStatWithPs(identity.pid)?.startTime];
+    };
+    const [listed, single] = await startOf();
+    expect(listed).toMatch(/^\d+$/);
+    expect(single).toBe(listed);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    // Half an hour off the others, and a clock that is set forward and back twice a year.
+    for (const zone of ['Asia/Kathmandu', 'Australia/Lord_Howe', 'America/St_Johns']) {
+      vi.stubEnv('TZ', zone);
+      vi.stubEnv('LC_ALL', 'de_DE.UTF-8');
+      expect(await startOf()).toEqual([listed, listed]);
+    }
   });
 
   it('kills a tree, and refuses what tree-kill would take for a group', async () => {

@@ -10,7 +10,7 @@ import { waitFor } from '../support/wait-for.ts';
 
 const hanging = { steps: [{ do: 'hang' as const }] };
 
-test('of 50 triggers at once each is answered 200 or 409, and one agent is alive at the end', async () => {
+test('of 50 triggers at once each is answered 200 or 409, and one agent is alive at the end (row 58)', async () => {
   const service = await startService({ scenario: hanging });
   const { looper } = service;
   const answers = await Promise.all(Array.from({ length: 50 }, () => service.run()));
@@ -101,7 +101,7 @@ test('a queued run that fails at once takes no other out of the queue', async ()
   expect(await looper.ended(third)).toMatchObject({ outcome: 'succeeded' });
 });
 
-test('the caller vanishes in the middle of the launch: it finishes all the same', async () => {
+test('the caller vanishes in the middle of the launch: it finishes all the same (row 9)', async () => {
   await using zulip = await startFakeZulip();
   const service = await startService({ scenario: hanging, env: zulipEnvironment(zulip) });
   const { looper, workspace } = service;
@@ -132,7 +132,7 @@ test('the caller vanishes in the middle of the launch: it finishes all the same'
   expect(await looper.record(next.run_id)).toMatchObject({ status: 'running' });
 });
 
-test('a body that is broken off starts nothing', async () => {
+test('a body that is broken off starts nothing (row 9)', async () => {
   const service = await startService();
   const { port } = new URL(service.looper.url);
   const socket = connect(Number(port), '127.0.0.1');

@@ -59,7 +59,7 @@ test('a required announcement that fails stops and starts nothing', async () => 
   await waitFor('two runners', () => childrenOf(service.looper.pid).length === 2);
 });
 
-test('an announcement that fails is a warning where none is required', async () => {
+test('an announcement that fails is a warning where none is required (row 11)', async () => {
   await using zulip = await startFakeZulip({ mode: 'unauthorized' });
   const service = await startService({ env: zulipEnvironment(zulip) });
   const { status, body } = await service.run();

@@ -1,8 +1,8 @@
 /** What `POST /run` accepts and refuses before anything is announced or stopped. */
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { fakeCodexPath } from '../support/fake-codex.ts';
+import { fakeCodexPath, readCalls, writeScenario } from '../support/fake-codex.ts';
 import { startFakeZulip } from '../support/fake-zulip.ts';
 import {
   readRecords,
@@ -11,6 +11,7 @@ import {
   zulipEnvironment,
   type Service,
 } from '../support/service.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const TOKEN = 'a token of 32 letters, and more.'.replaceAll(/\W/g, '-');
 
@@ -36,7 +37,7 @@ async function expectUntouched(service: Service, runId: string, requests: number
   expect(sent).toHaveLength(requests);
 }
 
-test('a field of the wrong type or out of range is a 400 that names it', async () => {
+test('a field of the wrong type or out of range is a 400 that names it (row 4)', async () => {
   await using setting = await announcing();
   const { service, zulip } = setting;
   const active = await service.started();
@@ -128,7 +129,7 @@ test('what cannot be started is refused while the active run goes on', async () 
   await expectUntouched(service, active, 1, zulip.messages);
 });
 
-test('a workspace outside of the roots is refused, whatever its name looks like', async () => {
+test('a workspace outside of the roots is refused, whatever its name looks like (row 69)', async () => {
   const service = await startService();
   const roots = join(service.home, 'ws');
   for (const name of ['ws/inside', 'ws-evil', 'outside']) {
@@ -150,6 +151,49 @@ test('a workspace outside of the roots is refused, whatever its name looks like'
   }
   expect(readRecords(service.looper.logDirectory)).toEqual([]);
   expect((await service.run({ workspace: join(roots, 'inside') })).status).toBe(200);
+});
+
+test('a workspace that is swapped for a link while its run waits gets no agent (row 69)', async () => {
+  const service = await startService({
+    env: (home) => ({ LOOPER_WORKSPACE_ROOTS: join(home, 'workspace') }),
+  });
+  const inside = join(service.workspace, 'inside');
+  const outside = join(service.home, 'outside');
+  for (const path of [inside, outside]) mkdirSync(path);
+  const scenarioPath = writeScenario(outside, {});
+  const answer = service.run({ workspace: inside, codex_exec_delay_seconds: 1 });
+  await waitFor('its record', () => readRecords(service.looper.logDirectory).length === 1);
+  renameSync(inside, `${inside}-of-before`);
+  symlinkSync(outside, inside);
+  expect(await answer).toMatchObject({
+    status: 403,
+    body: { error: expect.stringContaining('LOOPER_WORKSPACE_ROOTS') },
+  });
+  expect(readRecords(service.looper.logDirectory)).toMatchObject([{ outcome: 'spawn_failed' }]);
+  expect(readCalls(scenarioPath)).toEqual([]);
+});
+
+test('a caller chooses neither binary nor arguments nor environment of the agent (row 70)', async () => {
+  const service = await startService();
+  const refused = await service.run({ codex_exec_binary: '/bin/sh' });
+  expect(refused).toMatchObject({ status: 403, body: { ok: false } });
+  expect(readRecords(service.looper.logDirectory)).toEqual([]);
+
+  const ignored = {
+    codex_exec_args: ['--dangerously-bypass-approvals-and-sandbox'],
+    args: ['--sandbox', 'danger-full-access'],
+    env: { LD_PRELOAD: '/tmp/evil.so', CODEX_HOME: '/tmp/evil' },
+    codex_exec_sandbox: 'danger-full-access',
+  };
+  const answer = await service.run(ignored);
+  expect(answer.body['warnings']).toEqual(
+    Object.keys(ignored).map((field) => `field '${field}' is unknown and was ignored`),
+  );
+  expect(answer.body['codex_exec_sandbox']).toBe('workspace-write');
+  await service.looper.ended(runIdOf(answer));
+  const [call] = service.calls();
+  expect(call?.argv.join(' ')).toContain('--sandbox workspace-write');
+  expect(JSON.stringify(call)).not.toMatch(/danger|evil/);
 });
 
 test('only requests that were meant for Looper come in', async () => {
@@ -182,7 +226,7 @@ test('only requests that were meant for Looper come in', async () => {
   expect(await statusOf({ 'X-Looper-Token': TOKEN })).toBe(200);
 });
 
-test('unknown fields are named in the warnings, and no script of the caller is executed', async () => {
+test('unknown fields are named in the warnings, and no script of the caller is executed (row 4)', async () => {
   const service = await startService();
   const script = join(service.home, 'script.sh');
   const trace = join(service.home, 'executed');

@@ -36,7 +36,7 @@ async function settledRecord(service: Service, runId: string): Promise<RunRecord
   return record;
 }
 
-test('a second serve on the same log directory exits 3 and names the holder', async () => {
+test('a second serve on the same log directory exits 3 and names the holder (row 60)', async () => {
   const service = await startService();
   const second = spawnSync(process.execPath, [cli, 'serve'], {
     env: looperEnvironment({ home: service.home }),

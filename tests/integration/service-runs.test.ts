@@ -56,7 +56,7 @@ test('runs are listed newest first, by pages; current and latest are ids', async
   expect((await looper.get('/runs?limit=100000')).status).toBe(200);
 });
 
-test('an id that is none is a 404, whatever it looks like', async () => {
+test('an id that is none is a 404, whatever it looks like (row 8)', async () => {
   const service = await startService();
   const { url, logDirectory } = service.looper;
   const ids = ['..%2f', '..%2f..%2fetc%2fpasswd', '%00', '%zz', '%e2%80%ae', '0', '00000000'];

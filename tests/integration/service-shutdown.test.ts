@@ -76,7 +76,7 @@ test('a launch that is announcing when the service goes leaves a detached run al
   expect(looksAlive(agent?.pid ?? 0)).toBe(true);
 });
 
-test('an open connection does not keep the daemon', async () => {
+test('an open connection does not keep the daemon (row 63)', async () => {
   const service = await startService();
   const controller = new AbortController();
   const idle = await fetch(`${service.looper.url}/health`, { signal: controller.signal });
@@ -86,7 +86,7 @@ test('an open connection does not keep the daemon', async () => {
   expect(ms).toBeLessThan(1_900);
 });
 
-test('a second signal exits now, and the run is adopted later', async () => {
+test('a second signal exits now, and the run is adopted later (row 62)', async () => {
   const service = await startService({
     scenario: { steps: [{ do: 'stubborn' }, { do: 'hang' }] },
     env: { LOOPER_KILL_GRACE_SECONDS: '1' },

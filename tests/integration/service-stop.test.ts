@@ -92,7 +92,7 @@ test('a run that ended by itself while it was to be replaced is not called repla
   expect(await looper.record(runId)).toMatchObject({ outcome: 'succeeded' });
 });
 
-test('two stops at once are one stop', async () => {
+test('two stops at once are one stop (row 62)', async () => {
   const service = await startService({ scenario: hanging });
   const { looper } = service;
   const runId = await service.started();
@@ -123,7 +123,7 @@ test('SIGTERM to a runner without a reason on disk is a shutdown', async () => {
   await untilLeft(service.home, 2);
 });
 
-test('a launch that still waits is called off: its caller learns why, nothing is left', async () => {
+test('a launch that still waits is called off: its caller learns why, nothing is left (row 62)', async () => {
   const service = await startService({ scenario: hanging });
   const { looper } = service;
   const answer = service.run({ codex_exec_delay_seconds: 3000 });

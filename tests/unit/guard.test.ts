@@ -210,6 +210,23 @@ describe('bodies', () => {
     expect(() => parseJsonObject(Buffer.from(body))).toThrow(`the body ${sentence}`);
   });
 
+  test.each([
+    ['{"a":1,"b":2,"a":1}', '"a"'],
+    [String.raw`{"a":{"x":[]}, "\u0061" : 2}`, '"a"'],
+    [String.raw`{"k\"":":","":1,"k\"":[]}`, String.raw`"k\""`],
+    ['{"":1,"":2}', '""'],
+    ['{"__proto__":1,"__proto__":2}', '"__proto__"'],
+  ])('%s has a name twice (row 4)', (body, name) => {
+    expect(() => parseJsonObject(Buffer.from(body))).toThrow(`the body has the name ${name} twice`);
+  });
+
+  test.each(['{"a":{"a":1},"b":[{"a":1},"a","a"],"c":"a"}', '{"a":"\\"a\\":","b":":"}', '{}'])(
+    '%s has no name twice (row 4)',
+    (body) => {
+      expect(parseJsonObject(Buffer.from(body))).toEqual(JSON.parse(body));
+    },
+  );
+
   test('brackets in strings, escapes and a byte order mark are fine', () => {
     const value = { text: '[{"\\'.repeat(200), deep: [[[[]]]], 'k{y"': 'Zürich 🚀' };
     expect(parseJsonObject(Buffer.from(JSON.stringify(value)))).toEqual(value);

@@ -16,7 +16,7 @@ function setting() {
   return { path: join(directory, 'hooks', 'deliveries.jsonl'), warnings, clock, open };
 }
 
-test('an accepted delivery is refused under each of its ids, also after a restart', () => {
+test('an accepted delivery is refused under each of its ids, also after a restart (row 73)', () => {
   const { open } = setting();
   const first = open();
   expect(first.claim('a', ['id 1', 'content x'])).toBe(true);

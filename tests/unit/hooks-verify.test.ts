@@ -64,7 +64,7 @@ describe('what holds the secret is verified', () => {
   });
 });
 
-describe('everything else is refused', () => {
+describe('everything else is refused (row 73)', () => {
   const wrong = `${SECRET}x`;
   const wrongStandard = `whsec_${Buffer.from(wrong).toString('base64')}`;
   const invalidUtf8 = Buffer.from([0x7b, 0xff, 0x7d]);
