@@ -56,11 +56,9 @@ function writeUnfinished(record: RunRecord, path: string, pid: unknown, n: numbe
   return runId;
 }
 
-/** Pids, as seen from inside, of the innocent process that every daemon here has for a neighbour. */
-const withNeighbour = [
-  ...namespace,
-  ...['bash', '-c', 'sleep 600 & echo "$!" > "$HOME/neighbour"; "$@"; exit', 'bash'],
-];
+/** Starts an innocent process beside the daemon and notes its pid, as seen from inside. */
+const SHELL = 'sleep 600 & echo "$!" > "$HOME/neighbour"; "$@"; exit';
+const withNeighbour = [...namespace, 'bash', '-c', SHELL, 'bash'];
 
 const neighbours = ({ home }: Service): number[] => {
   const ofHome = new Set(processesOf(home));

@@ -108,7 +108,7 @@ test('a missing agent or log directory is a 503 before anything is announced or 
 });
 
 test.runIf(canMount)(
-  'a full log directory is a 503, and one that fills up costs no end',
+  'a full log directory is a 503, and one that fills up costs no end (rows 40, 41)',
   async () => {
     await using zulip = await startFakeZulip();
     const mount = 'mkdir -p "$LOOPER_LOG_DIR" && mount -t tmpfs -o size=12m x "$LOOPER_LOG_DIR"';
