@@ -72,10 +72,7 @@ export function useConfigFile(yaml: string, folder: string): string {
   };
   for (const name of named('secret_file')) make(name, name === standard ? STANDARD_SECRET : SECRET);
   for (const name of named('url_file')) make(name, 'https://chat.example/services/T/B/secret');
-  for (const name of named('(?:token|key|api_key)_file')) make(name, SECRET);
-  for (const name of named('zuliprc')) {
-    make(name, `[api]\nemail=bot@example.org\nkey=${SECRET}\nsite=https://zulip.example`);
-  }
+  for (const name of named('(?:token|topic)_file')) make(name, SECRET);
   const path = join(folder, 'looper.yaml');
   writeFileSync(path, yaml, { mode: 0o600 });
   const variables = Object.fromEntries(named('\\w+_env').map((name) => [name, SECRET]));
