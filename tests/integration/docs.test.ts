@@ -110,6 +110,7 @@ describe('names', () => {
     expect(unlisted.filter((route) => !OF_THE_DASHBOARD.has(route))).toEqual([]);
   });
 
+  // `sudo -iu looper …` is a person, not the command.
   test('every command that a page names exists', async () => {
     const verbs = await verbsOf();
     const below = new Map<string, readonly string[]>();
@@ -117,7 +118,7 @@ describe('names', () => {
       below.set(verb, await verbsOf(verb));
     const faults = pages.flatMap((page) =>
       codeOf(page).flatMap((code) =>
-        [...code.matchAll(/(?:^|[\s;&|(])looper ([a-z]+)(?: ([a-z]+))?/gm)]
+        [...code.matchAll(/(?<![\w./-]|-\w+ )looper ([a-z]+)(?: ([a-z]+))?/g)]
           .filter(([, verb = '', next]) => {
             const known = below.get(verb);
             if (!verbs.includes(verb)) return true;
