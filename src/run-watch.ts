@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from './logger.ts';
 import { isAlive, readBootId, sendSignal } from './processes/identity.ts';
+import { searchRunCgroups } from './processes/cgroup.ts';
 import { sweepMarked } from './processes/stop.ts';
 import { bareEnd, readEnd, type RunEnd } from './runs/end-file.ts';
 import { finishRun } from './runs/finish.ts';
@@ -97,8 +98,11 @@ export function createRunWatch(options: RunWatchOptions): RunWatch {
       );
     }
     try {
+      const marker = createRunIdLookup(store.directory);
       const swept = await sweepMarked({
-        marker: createRunIdLookup(store.directory),
+        marker,
+        // The runner may have lived in another session or service than this daemon.
+        cgroups: searchRunCgroups(marker),
         graceMs: SWEEP_GRACE_MS,
       });
       if (swept.survivors.length > 0) log.error({ pids: swept.survivors }, 'run.leftover_survived');

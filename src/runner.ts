@@ -6,6 +6,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { messageOf } from './errors.ts';
+import { createRunCgroup, type RunCgroup } from './processes/cgroup.ts';
 import { readIdentity } from './processes/identity.ts';
 import { stopTree, sweepMarked } from './processes/stop.ts';
 import { formatCommand } from './codex/command.ts';
@@ -38,6 +39,9 @@ async function main(): Promise<void> {
   if (order === null) return;
 
   const { logDirectory } = order;
+  const cgroup = createRunCgroup(order.record.run_id);
+  // The kernel takes some milliseconds, in which lock, sweep and files are seen to.
+  void cgroup.enter();
   const lock = await acquireLock({
     directory: logDirectory,
     lock: 'run',
@@ -46,17 +50,25 @@ async function main(): Promise<void> {
   });
   if (lock.kind === 'refused') {
     gate.reply({ kind: 'busy', holder: lock.holder });
+    await cgroup.close();
     return;
   }
   try {
-    await holdRun(order, gate, stop.signal);
+    await holdRun(order, gate, cgroup, stop.signal);
   } finally {
+    await cgroup.close();
     await lock.release();
   }
 }
 
 /** Everything that happens under the run lock. */
-async function holdRun(order: RunOrder, gate: Gate, stop: AbortSignal): Promise<void> {
+async function holdRun(
+  order: RunOrder,
+  gate: Gate,
+  cgroup: RunCgroup,
+  stop: AbortSignal,
+): Promise<void> {
+  const runId = order.record.run_id;
   const files = runFiles(order.logDirectory, order.base);
   // The daemon died, or gave this run up and wrote its end, before the lock was ours.
   if (gate.isClosed() || readEnd(files.end) !== null) return;
@@ -85,18 +97,21 @@ async function holdRun(order: RunOrder, gate: Gate, stop: AbortSignal): Promise<
     if (writer.record.agent !== null) {
       await stopTree({
         roots: [writer.record.agent],
-        marker: (runId) => runId === order.record.run_id,
+        marker: (id) => id === runId,
         graceMs: order.limits.graceMs,
       });
     }
+    await cgroup.close();
     finish(bareEnd('failed', sentence));
     process.exit(1);
   };
   process.on('uncaughtException', (error) => void crash(error));
   process.on('unhandledRejection', (error) => void crash(error));
 
+  const isRun = createRunIdLookup(order.logDirectory);
   const leftover = await sweepMarked({
-    marker: createRunIdLookup(order.logDirectory),
+    // Of this run nothing was started yet, and its own cgroup is being made.
+    marker: (id) => id !== runId && isRun(id),
     graceMs: LEFTOVER_GRACE_MS,
     // The daemon has just looked, too.
     cleanLooks: 1,
@@ -109,7 +124,7 @@ async function holdRun(order: RunOrder, gate: Gate, stop: AbortSignal): Promise<
   }
   stop.addEventListener('abort', noteStop, { once: true });
   try {
-    finish(await drive(order, writer, gate, stop));
+    finish(await drive(order, writer, gate, cgroup, stop));
   } catch (error) {
     await crash(error);
   }
@@ -119,6 +134,7 @@ async function drive(
   order: RunOrder,
   writer: RunWriter,
   gate: Gate,
+  cgroup: RunCgroup,
   stop: AbortSignal,
 ): Promise<RunEnd> {
   const { record, limits } = order;
@@ -133,6 +149,7 @@ async function drive(
     }),
     runDeadline: limits.runTimeoutMs === null ? null : performance.now() + limits.runTimeoutMs,
     stop,
+    cgroup,
     onLook: () => undefined,
   };
   Object.assign(writer.record, {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { readCgroupPids } from './cgroup.ts';
 import { parseCodexExec } from './codex-argv.ts';
 import { isAlive, isSameProcess, type ProcessIdentity } from './identity.ts';
 import { readEnvironment } from './proc.ts';
@@ -12,6 +13,8 @@ export interface FamilyOptions {
   readonly roots: readonly ProcessIdentity[];
   /** Whether a process that carries this `LOOPER_RUN_ID` belongs. */
   readonly marker?: ((runId: string) => boolean) | undefined;
+  /** Whoever lives in these cgroups belongs. */
+  readonly cgroups?: readonly string[] | undefined;
   /** Never members, nor anything below them. */
   readonly exclude?: readonly ProcessIdentity[] | undefined;
 }
@@ -41,14 +44,15 @@ export interface Family {
 
 /**
  * The processes of a run. No single trait finds them all, since each can be shaken off: a process
- * belongs when it is a root, carries the marker, is the child of a living member, is in a group or
- * session that a member led, or works on a thread that a member agent opened. Dying orphans the
- * children, so look before the first signal.
+ * belongs when it is a root, carries the marker, lives in the run's cgroup, is the child of a living
+ * member, is in a group or session that a member led, or works on a thread that a member agent
+ * opened. Dying orphans the children, so look before the first signal.
  *
- * Known to escape: what daemonises (`setsid` and a double fork) and clears its environment before
- * any look. Only a cgroup or a PID namespace, such as that of codex's own sandbox, holds that.
+ * Known to escape where no cgroup can be written: what daemonises (`setsid` and a double fork) and
+ * clears its environment before any look. A PID namespace, such as that of codex's own sandbox,
+ * holds that too.
  */
-export function createFamily({ roots, marker, exclude = [] }: FamilyOptions): Family {
+export function createFamily({ roots, marker, cgroups = [], exclude = [] }: FamilyOptions): Family {
   /** By pid: the living, and the dead whose group or session still holds somebody. */
   const members = new Map<number, ProcessInfo>();
   const threadIds = new Set<string>();
@@ -56,6 +60,7 @@ export function createFamily({ roots, marker, exclude = [] }: FamilyOptions): Fa
   const bare = new Set<string>();
   let table = new Map<number, ProcessInfo>();
   let spared: ReadonlySet<number> = new Set();
+  let inCgroup: ReadonlySet<number> = new Set();
 
   const isRoot = ({ identity }: ProcessInfo): boolean =>
     roots.some((root) => isSameProcess(root, identity));
@@ -68,7 +73,7 @@ export function createFamily({ roots, marker, exclude = [] }: FamilyOptions): Fa
   };
 
   const belongs = (info: ProcessInfo): boolean => {
-    if (isRoot(info) || isMarked(info)) return true;
+    if (isRoot(info) || isMarked(info) || inCgroup.has(info.identity.pid)) return true;
     if (members.has(info.ppid) || members.has(info.pgid) || members.has(info.sid)) return true;
     return threadIds.has(info.environment?.threadId ?? '');
   };
@@ -159,6 +164,7 @@ export function createFamily({ roots, marker, exclude = [] }: FamilyOptions): Fa
         }),
       );
       spared = findSpared(table, exclude);
+      inCgroup = readCgroupPids(cgroups);
       renewMembers();
       absorb();
       const isSure = await awaitEnvironments();

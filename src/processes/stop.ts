@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { listRunCgroups, removeCgroup } from './cgroup.ts';
 import { createFamily, type Family, type FamilyOptions, type Look } from './family.ts';
 import { isAlive, isSameProcess, sendSignal, type ProcessIdentity } from './identity.ts';
 import { pollUntil } from './poll.ts';
@@ -19,6 +20,8 @@ const FREEZE_LIMIT_MS = 1000;
 export interface StopOptions extends FamilyOptions {
   /** How long an agent may take to clean up after SIGINT. */
   readonly graceMs: number;
+  /** Default: those of the marked runs, where this process makes its own. */
+  readonly cgroups?: FamilyOptions['cgroups'];
   /** Looks in a row that must find nobody. One will do where nobody is expected, as before a launch. */
   readonly cleanLooks?: number;
 }
@@ -48,7 +51,9 @@ export interface StopResult {
  * machine that has time for us.
  */
 export async function stopTree(options: StopOptions): Promise<StopResult> {
-  const family = createFamily(options);
+  const { marker } = options;
+  const cgroups = options.cgroups ?? (marker === undefined ? [] : listRunCgroups(marker));
+  const family = createFamily({ ...options, cgroups });
   const signalled = new Set<number>();
   let look = await family.look();
 
@@ -63,6 +68,7 @@ export async function stopTree(options: StopOptions): Promise<StopResult> {
     options.cleanLooks ?? CLEAN_LOOKS,
   );
 
+  cgroups.forEach(removeCgroup);
   const standing = [...family.living(), ...unsettled].map(({ identity }) => identity.pid);
   // A root that must be spared (above us, excluded) was not touched, and must not be kept quiet.
   const untouched = options.roots.filter(isAlive).map(({ pid }) => pid);
@@ -78,6 +84,7 @@ export function sweepMarked(options: {
   readonly marker: (runId: string) => boolean;
   readonly graceMs: number;
   readonly cleanLooks?: number;
+  readonly cgroups?: StopOptions['cgroups'];
   readonly exclude?: StopOptions['exclude'];
 }): Promise<StopResult> {
   return stopTree({ ...options, roots: [] });

@@ -1,6 +1,7 @@
 import { fstatSync, writeFileSync } from 'node:fs';
 import { buildAgentCommand, type AgentCommand } from '../codex/command.ts';
 import { messageOf } from '../errors.ts';
+import type { RunCgroup } from '../processes/cgroup.ts';
 import { appendTurnLine } from '../runs/log-file.ts';
 import type { TurnRecord } from '../runs/record.ts';
 import type { AgentCommandTemplate, RunOrder, TurnPlan } from './order.ts';
@@ -13,6 +14,7 @@ export interface TurnContext {
   readonly logFd: number;
   readonly runDeadline: number | null;
   readonly stop: AbortSignal;
+  readonly cgroup: RunCgroup;
   /** Called a few times a second while an agent works. */
   onLook: () => void;
 }
@@ -49,6 +51,7 @@ export async function startTurn(context: TurnContext, plan: TurnPlan): Promise<S
     // Codex only truncates what exists, so the file keeps this mode.
     writeFileSync(writer.files.lastMessage(number), '', { mode: 0o600 });
     const command = turnCommand(order.command, plan, writer.files.lastMessage(number));
+    await context.cgroup.enter();
     const agent = await spawnAgent(command, {
       promptPath: writer.files.prompt(number),
       logPath: writer.files.log,
@@ -67,6 +70,9 @@ export async function startTurn(context: TurnContext, plan: TurnPlan): Promise<S
     turn.log_end = turn.log_start;
     turn.finished_at = new Date().toISOString();
     return { kind: 'spawn_failed', turn, message: messageOf(error) };
+  } finally {
+    // Nobody waits for the kernel here; git and whatever else is ours stays outside.
+    void context.cgroup.leave();
   }
 }
 
