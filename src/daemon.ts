@@ -6,7 +6,7 @@ import { buildAgentEnvironment } from './codex/environment.ts';
 import type { Config } from './config.ts';
 import { openConfigFile } from './config-file.ts';
 import { openAnnouncements } from './daemon/announcements.ts';
-import { greet } from './daemon/greeting.ts';
+import { greet, NO_INIT } from './daemon/greeting.ts';
 import { openLaunching } from './daemon/launching.ts';
 import { findMissing } from './daemon/readiness.ts';
 import { removeLeftovers } from './daemon/leftovers.ts';
@@ -21,6 +21,7 @@ import { createLifecycle, type Lifecycle } from './lifecycle.ts';
 import { startLogger } from './logger.ts';
 import { createMetrics } from './metrics.ts';
 import { startOutputMirror } from './mirror-output.ts';
+import { findCgroups } from './processes/cgroup-place.ts';
 import { createReplies } from './run/reply.ts';
 import { createUnattended } from './run/unattended.ts';
 import { readWorkFingerprint } from './runner/progress.ts';
@@ -85,6 +86,7 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
   lifecycle.onClose('server log', () => logger.close());
   const { log } = logger;
   for (const warning of config.warnings) log.warn({ warning }, 'config.warning');
+  if (process.pid === 1) log.warn({ warning: NO_INIT }, 'server.no_init');
 
   removeLeftovers(directory, log);
   const file = openConfigFile(
@@ -222,7 +224,8 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
   file.onChange((current) => schedules.use(current.schedules));
   // Ends first: a launch may wait for an hour, and both the timer and its caller wait for it.
   lifecycle.onClose('launch', () => runs.shutdown());
-  log.info({ url: server.url, logDirectory: directory }, 'server.started');
+  const cgroup = findCgroups()?.own ?? null;
+  log.info({ url: server.url, logDirectory: directory, cgroup }, 'server.started');
 
   return {
     url: server.url,

@@ -18,12 +18,17 @@ export function greet(config: Config, url: string, channels: ReachedPeople): str
     `  announcements  ${announcements(channels)}`,
     `  idle start     ${idleStart(autopoll, workspace.directory)}`,
     `  log directory  ${logs.directory}`,
+    ...(process.pid === 1 ? ['', `warning: ${NO_INIT}`] : []),
     '',
     'Start a run:',
     `  curl -X POST ${url}/run -H 'Content-Type: application/json'${token} \\`,
     `    -d '{"zulip_message":"Working on it","codex_prompt":"Say hello"${field}}'`,
   ].join('\n');
 }
+
+/** What Node, as the first process of a container, does not do: it waits for its own children only. */
+export const NO_INIT =
+  'this is process 1, which nobody ends zombies for: what agents leave behind stays in the process table. Start the container with an init (docker run --init)';
 
 const KILL_SCOPES = {
   all: 'every codex exec of this user',

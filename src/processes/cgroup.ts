@@ -1,17 +1,8 @@
-import {
-  accessSync,
-  closeSync,
-  constants,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  write,
-} from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, rmdirSync, write } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { findCgroups, textOf } from './cgroup-place.ts';
 
 /**
  * Each run has a cgroup of its own where cgroup v2 can be written: what daemonises and clears its
@@ -19,14 +10,8 @@ import { promisify } from 'node:util';
  * sweep knows a process; nothing is limited or killed through it. Elsewhere all of this does nothing.
  */
 const PREFIX = 'looper-';
-/** Moving in waits for the kernel's readers, 7 ms where measured; a launch waits no longer than this. */
-const ENTER_LIMIT_MS = 100;
-
-interface Cgroups {
-  readonly mountPoint: string;
-  /** This process's own, below which it may make others; null: not ours to write. */
-  readonly own: string | null;
-}
+/** The kernel takes 7 ms for a first move, where measured. Nobody waits longer than this. */
+const MOVE_LIMIT_MS = 100;
 
 export interface RunCgroup {
   /** Takes this process in, so that what it spawns is born there. Never fails. */
@@ -37,46 +22,33 @@ export interface RunCgroup {
   close(): Promise<void>;
 }
 
-let found: Cgroups | null | undefined;
-
-/** Looks once, before this process moves anywhere; null: there is no cgroup v2. */
-export function findCgroups(): Cgroups | null {
-  found ??= process.platform === 'linux' ? locate() : null;
-  return found;
-}
-
 /** The cgroup of a run that is about to start in this process. */
 export function createRunCgroup(runId: string): RunCgroup {
   const own = findCgroups()?.own ?? null;
   const directory = own === null ? null : join(own, PREFIX + runId);
-  let wanted: string | null = own;
-  let current: string | null = own;
-  let moved: Promise<void> | null = null;
+  let current = own;
+  /** Where the last of the moves leads. */
+  let target = own;
+  let moves: Promise<unknown> = Promise.resolve();
 
-  const move = async (): Promise<void> => {
-    while (wanted !== null && current !== wanted) {
-      const target = wanted;
-      await moveInto(target);
-      current = target;
+  const move = async (to: string | null): Promise<void> => {
+    if (to === null) return;
+    if (to !== target) {
+      target = to;
+      moves = moves.then(async () => {
+        if (to === directory) makeCgroup(to);
+        await moveInto(to);
+        current = to;
+      });
     }
-    moved = null;
-  };
-  const enter = async (): Promise<void> => {
-    wanted = directory;
-    if (current === wanted) return;
-    moved ??= move();
-    await Promise.race([moved, delay(ENTER_LIMIT_MS, undefined, { ref: false })]);
-  };
-  const leave = async (): Promise<void> => {
-    wanted = own;
-    moved ??= move();
-    await moved;
+    if (current !== to)
+      await Promise.race([moves, delay(MOVE_LIMIT_MS, undefined, { ref: false })]);
   };
   return {
-    enter,
-    leave,
+    enter: () => move(directory),
+    leave: () => move(own),
     close: async () => {
-      await leave();
+      await move(own);
       if (directory !== null) removeCgroup(directory);
     },
   };
@@ -123,49 +95,11 @@ export function removeCgroup(directory: string): void {
   }
 }
 
-/** This process's path in the unified hierarchy, from `/proc/self/cgroup`; null: it has none. */
-export function parseOwnCgroup(text: string): string | null {
-  return /^0::(\/.*)$/m.exec(text)?.[1] ?? null;
-}
-
-/** Where a cgroup v2 is mounted, and which part of the tree, from `/proc/self/mountinfo`. */
-export function parseCgroupMounts(
-  text: string,
-): readonly { readonly root: string; readonly mountPoint: string }[] {
-  return text.split('\n').flatMap((line) => {
-    const [fields = '', type = ''] = line.split(' - ');
-    if (!type.startsWith('cgroup2 ')) return [];
-    const [, , , root = '', mountPoint = ''] = fields.split(' ').map(unescape);
-    return [{ root, mountPoint }];
-  });
-}
-
-/** The directory of a cgroup under a mount that shows the tree from `root` on; null: not visible. */
-export function pathBelow(root: string, mountPoint: string, cgroup: string): string | null {
-  // Outside of our cgroup namespace everything is named from its root, upwards.
-  if (root.includes('..') || cgroup.includes('..')) return null;
-  const top = root === '/' ? '' : root;
-  if (cgroup !== top && !cgroup.startsWith(`${top}/`)) return null;
-  return join(mountPoint, cgroup.slice(top.length));
-}
-
-function locate(): Cgroups | null {
-  const cgroup = parseOwnCgroup(textOf('/proc/self/cgroup'));
-  if (cgroup === null) return null;
-  for (const { root, mountPoint } of parseCgroupMounts(textOf('/proc/self/mountinfo'))) {
-    const own = pathBelow(root, mountPoint, cgroup);
-    if (own !== null) return { mountPoint, own: isWritable(own) ? own : null };
-  }
-  return null;
-}
-
-function isWritable(directory: string): boolean {
+function makeCgroup(directory: string): void {
   try {
-    accessSync(directory, constants.W_OK);
-    accessSync(join(directory, 'cgroup.procs'), constants.W_OK);
-    return true;
+    mkdirSync(directory);
   } catch {
-    return false;
+    // It is there already, or the move that follows finds out.
   }
 }
 
@@ -173,11 +107,10 @@ function isWritable(directory: string): boolean {
 async function moveInto(directory: string): Promise<void> {
   let descriptor: number | undefined;
   try {
-    mkdirSync(directory, { recursive: true });
     descriptor = openSync(join(directory, 'cgroup.procs'), 'w');
     await promisify(write)(descriptor, '0');
   } catch {
-    // No controllers, threaded, gone: the run goes on without.
+    // No cgroup for processes, or gone: the run goes on without.
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }
@@ -195,19 +128,4 @@ function childrenOf(directory: string): string[] {
   } catch {
     return [];
   }
-}
-
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
-}
-
-/** Blanks and the like stand in mountinfo as `\040`. */
-function unescape(field: string): string {
-  return field.replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
-    String.fromCodePoint(Number.parseInt(octal, 8)),
-  );
 }

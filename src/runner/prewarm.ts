@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
-import { findCgroups } from '../processes/cgroup.ts';
+import { findCgroups } from '../processes/cgroup-place.ts';
 
 /**
  * Does once, while nobody waits, what a launch will do: the first listen, connect and spawn of a

@@ -36,6 +36,7 @@ export type Step =
       hold?: boolean;
       stubborn?: boolean;
     }
+  | { do: 'shell'; command: string }
   | { do: 'error' | 'fail'; message: string }
   | { do: 'say'; text: string }
   | { do: 'command'; command: string; output?: string; exitCode?: number }
