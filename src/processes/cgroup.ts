@@ -29,17 +29,19 @@ export function createRunCgroup(runId: string): RunCgroup {
   let current = own;
   /** Where the last of the moves leads. */
   let target = own;
-  let moves: Promise<unknown> = Promise.resolve();
+  let moves: Promise<void> = Promise.resolve();
 
+  const moveAfter = async (before: Promise<void>, to: string): Promise<void> => {
+    await before;
+    if (to === directory) makeCgroup(to);
+    await moveInto(to);
+    current = to;
+  };
   const move = async (to: string | null): Promise<void> => {
     if (to === null) return;
     if (to !== target) {
       target = to;
-      moves = moves.then(async () => {
-        if (to === directory) makeCgroup(to);
-        await moveInto(to);
-        current = to;
-      });
+      moves = moveAfter(moves, to);
     }
     if (current !== to)
       await Promise.race([moves, delay(MOVE_LIMIT_MS, undefined, { ref: false })]);

@@ -21,10 +21,8 @@ import { waitFor } from '../support/wait-for.ts';
 const home = ownCgroup();
 if (home === null) process.stderr.write('skipped: no cgroup v2 that can be written here\n');
 /** A mount namespace in which no cgroup can be made, whatever the machine has. */
-const withoutCgroups = [
-  ...['unshare', '-Urm', 'bash', '-c'],
-  'mount -t tmpfs x /sys/fs/cgroup && exec "$0" "$@"',
-];
+const hide = 'mount -t tmpfs x /sys/fs/cgroup && exec "$0" "$@"';
+const withoutCgroups = ['unshare', '-Urm', 'bash', '-c', hide];
 const canHide =
   process.platform === 'linux' &&
   spawnSync(withoutCgroups[0] ?? '', [...withoutCgroups.slice(1), 'true']).status === 0;
@@ -152,7 +150,7 @@ describe.runIf(home !== null)('the cgroup of a run', () => {
     expect(existsSync(cgroup)).toBe(false);
   });
 
-  test('is made anew for each turn, and never by a runner without an order', async () => {
+  test('goes with its run, and a runner without an order is in none', async () => {
     const service = await startService({ scenario: { steps: [{ do: 'sleep', ms: 1 }] } });
     const runs = [];
     for (let number = 0; number < 5; number += 1) {
