@@ -3,15 +3,7 @@
  * Uses Node's own modules, for nothing else is there yet.
  */
 import { spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -49,11 +41,12 @@ export function build() {
   const built = join(root, 'dist', 'cli.js');
   if (existsSync(built) && statSync(built).mtimeMs > newestSource()) return;
   console.error('Building…');
-  mkdirSync(join(root, 'dist'), { recursive: true });
-  // What a browser loads has the browser's names, not Node's, and so a configuration of its own.
+  // `build/` holds each module by itself, for the processes that tests start. What a browser loads
+  // has the browser's names, not Node's, and so a configuration of its own.
   for (const project of ['tsconfig.build.json', 'src/dashboard-client']) {
     run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', project]);
   }
+  run(process.execPath, [join(root, 'scripts/bundle.mjs')]);
   for (const program of PROGRAMS) chmodSync(join(root, program), 0o755);
 }
 
@@ -61,7 +54,8 @@ function newestSource() {
   const sources = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true });
   const files = sources.filter((entry) => entry.isFile());
   const times = files.map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs);
-  return Math.max(...times, statSync(join(root, 'tsconfig.build.json')).mtimeMs);
+  const recipes = ['tsconfig.build.json', 'scripts/bundle.mjs'];
+  return Math.max(...times, ...recipes.map((file) => statSync(join(root, file)).mtimeMs));
 }
 
 function run(command, args) {

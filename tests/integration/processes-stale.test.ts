@@ -8,7 +8,7 @@ import { identityOf, looksAlive, startAgent } from '../support/scripted-agent.ts
 import { tempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const modules = fileURLToPath(new URL('../../dist/processes', import.meta.url));
+const modules = fileURLToPath(new URL('../../build/processes', import.meta.url));
 const scopeAll = fileURLToPath(new URL('../fixtures/process-scope-all.mjs', import.meta.url));
 const namespaces = ['-Urpf', '--mount-proc'];
 const canUnshare = spawnSync('unshare', [...namespaces, 'true']).status === 0;

@@ -205,7 +205,7 @@ describe.runIf(isLinux)('an abstract socket', () => {
     const directory = tempDir();
     await hold(directory, 'run', 'ab12cd34');
     const script = `
-      import { acquireLock } from ${JSON.stringify(new URL('../../dist/runs/lock.js', import.meta.url).href)};
+      import { acquireLock } from ${JSON.stringify(new URL('../../build/runs/lock.js', import.meta.url).href)};
       const result = await acquireLock({ directory: ${JSON.stringify(directory)}, lock: 'run', holder: '' });
       console.log(process.getuid(), JSON.stringify(result));`;
     const uid = process.getuid?.() === 0 ? 1234 : 0;

@@ -322,7 +322,7 @@ describe('pruning', () => {
     mkdirSync(files.messages);
     writeFileSync(join(files.messages, 'message.json'), '');
     chmodSync(files.messages, 0o500);
-    const module = new URL('../../dist/runs/store.js', import.meta.url).href;
+    const module = new URL('../../build/runs/store.js', import.meta.url).href;
     const script = `
       import { createRunStore } from ${JSON.stringify(module)};
       const log = { warn: (details, name) => console.log(name, details.run) };
