@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The entry: arguments, environment, signals and exit codes. Everything else is told by arguments. */
 import { CommanderError } from 'commander';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, extname, join } from 'node:path';
 import { isatty } from 'node:tty';
@@ -14,10 +14,11 @@ import { createProgram } from './cli/program.ts';
 import { loadConfig, type Config } from './config.ts';
 import { messageOf, systemErrorCode } from './errors.ts';
 import { inert } from './render/inert.ts';
+import { readVersion } from './version.ts';
 
 const ownFile = fileURLToPath(import.meta.url);
 const looperDirectory = dirname(dirname(ownFile));
-const version = readVersion();
+const version = readVersion(looperDirectory);
 // Next to this file, in the language that this file is in.
 const runnerEntry = join(dirname(ownFile), `runner${extname(ownFile)}`);
 
@@ -82,11 +83,6 @@ function readConfig(): Config {
     currentDirectory: process.cwd(),
     temporaryDirectory: tmpdir(),
   });
-}
-
-function readVersion(): string {
-  const text = readFileSync(join(looperDirectory, 'package.json'), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 function firstSignal(): Promise<NodeJS.Signals> {

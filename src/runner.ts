@@ -4,7 +4,9 @@
  * does not matter here. At its start it loads Node's own modules only; what judges a turn and
  * drives a ticket loop is loaded while the first agent works.
  */
+import { dirname } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { fileURLToPath } from 'node:url';
 import { messageOf } from './errors.ts';
 import { createRunCgroup, type RunCgroup } from './processes/cgroup.ts';
 import { readIdentity } from './processes/identity.ts';
@@ -22,10 +24,14 @@ import { openGate, type Gate } from './runner/gate.ts';
 import type { RunOrder } from './runner/order.ts';
 import { prewarm } from './runner/prewarm.ts';
 import { createRunWriter, type RunWriter } from './runner/run-writer.ts';
+import { readVersion } from './version.ts';
 
 /** A run that is being replaced lets go of its lock within this time, or we report who holds it. */
 const LOCK_WAIT_MS = 250;
 const LEFTOVER_GRACE_MS = 2_000;
+
+/** Read at once: an upgrade may replace the file while this process waits for its order. */
+const version = readVersion(dirname(dirname(fileURLToPath(import.meta.url))));
 
 async function main(): Promise<void> {
   const stop = new AbortController();
@@ -108,6 +114,12 @@ async function holdRun(
   process.on('uncaughtException', (error) => void crash(error));
   process.on('unhandledRejection', (error) => void crash(error));
 
+  if (order.version !== version) {
+    const reason = `The service is Looper ${order.version}, and ${version} is installed by now. Restart the service, then trigger again.`;
+    gate.reply({ kind: 'refused', reason, survivors: [] });
+    finish(bareEnd('spawn_failed', reason));
+    return;
+  }
   const isRun = createRunIdLookup(order.logDirectory);
   const leftover = await sweepMarked({
     // Of this run nothing was started yet, and its own cgroup is being made.
@@ -166,9 +178,16 @@ async function drive(
   gate.reply({ kind: 'started', pid: first.agent.identity.pid });
 
   const late = import('./runner/drive.ts').then(({ createDrive }) => createDrive(context));
+  // It is judged when the turn has ended; until then the agent works on.
+  late.catch(() => undefined);
   const exit = await endTurn(context, first);
   gate.reply({ kind: 'turn_exited', exitCode: exit.exitCode, signal: exit.signal });
-  const drive = await late;
+  const drive = await late.catch((error: unknown) => {
+    throw new Error(
+      `what judges a turn could not be loaded, for Looper's files were replaced or removed (${messageOf(error)}). What the agent did is in the log and in the workspace. Restart the service, then trigger again.`,
+      { cause: error },
+    );
+  });
   const end = await drive.finish(first.turn, exit);
   return end.outcome === 'stopped' ? stoppedEnd(writer, end) : end;
 }

@@ -82,6 +82,7 @@ export function openLaunching(
   lifecycle.onClose('standby runner', () => standby.stop());
   const planner = createPlanner({
     config,
+    version: options.version,
     looperDirectory,
     home: homedir(),
     environment,

@@ -53,6 +53,7 @@ export interface Planner {
 
 export interface PlannerDeps {
   readonly config: Config;
+  readonly version: string;
   readonly looperDirectory: string;
   readonly home: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -131,6 +132,7 @@ export function createPlanner(deps: PlannerDeps): Planner {
           ? gitDirectoriesToOpen(repository)
           : [];
       const shared = {
+        version: deps.version,
         environment: deps.agentEnvironment(runId),
         scratch,
         limits: {

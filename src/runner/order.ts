@@ -5,6 +5,8 @@ import type { CarriedTicket } from './carry.ts';
 
 /** What the daemon tells a waiting runner, as one JSON line through its gate. */
 export interface RunOrder {
+  /** Of the Looper that gives it: another one may mean something else by the rest. */
+  readonly version: string;
   readonly record: RunRecord;
   readonly base: string;
   readonly logDirectory: string;

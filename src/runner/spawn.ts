@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { LooperError, messageOf } from '../errors.ts';
@@ -21,6 +21,8 @@ export interface RunnerSpawnOptions {
  */
 export interface GatedRunner {
   readonly identity: ProcessIdentity;
+  /** Which state of its files it was started from. */
+  readonly code: string;
   /** False once it has exited or its gate has closed: an order to it would be lost. */
   isWaiting(): boolean;
   order(order: RunOrder): void;
@@ -33,6 +35,7 @@ export interface GatedRunner {
 /** Spawns a detached runner with a socket pair as its gate. */
 export function spawnRunner(options: RunnerSpawnOptions): GatedRunner {
   const stderrFd = openStderr(options.stderrPath);
+  const code = codeState(options.entry);
   let child: ChildProcess;
   try {
     child = spawn(process.execPath, [options.entry], {
@@ -57,7 +60,13 @@ export function spawnRunner(options: RunnerSpawnOptions): GatedRunner {
     throw runnerFailure(`process ${child.pid} could not be looked at`);
   }
   child.unref();
-  return gateOf(identity, child, gate);
+  return gateOf(identity, code, child, gate);
+}
+
+/** Changes when an upgrade or a build replaces the runner's files. */
+function codeState(entry: string): string {
+  const found = statSync(entry, { bigint: true, throwIfNoEntry: false });
+  return found === undefined ? 'absent' : `${found.ino}:${found.mtimeNs}`;
 }
 
 function openStderr(path: string): number {
@@ -73,7 +82,12 @@ function openStderr(path: string): number {
   }
 }
 
-function gateOf(identity: ProcessIdentity, child: ChildProcess, socket: Socket): GatedRunner {
+function gateOf(
+  identity: ProcessIdentity,
+  code: string,
+  child: ChildProcess,
+  socket: Socket,
+): GatedRunner {
   const replies: RunnerReply[] = [];
   let wake: () => void = () => undefined;
   let closed = false;
@@ -100,6 +114,7 @@ function gateOf(identity: ProcessIdentity, child: ChildProcess, socket: Socket):
   socket.unref();
   return {
     identity,
+    code,
     isWaiting: () => !closed && isAlive(identity),
     order: (order) => socket.write(`${JSON.stringify(order)}\n`),
     nextReply: async (timeoutMs) => {
@@ -139,9 +154,13 @@ export function createStandby(options: RunnerSpawnOptions, wanted: boolean): Sta
   };
   return {
     take: () => {
-      const ready = waiting?.isWaiting() === true ? waiting : null;
+      const ready = waiting;
       waiting = null;
-      return ready ?? spawnRunner(options);
+      if (ready?.isWaiting() !== true) return spawnRunner(options);
+      // An upgrade came in between: half of its code would be of the new version.
+      if (ready.code === codeState(options.entry)) return ready;
+      send(ready);
+      return spawnRunner(options);
     },
     giveBack: (runner) => {
       if (wanted && !stopped && waiting === null && runner.isWaiting()) waiting = runner;

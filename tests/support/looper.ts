@@ -15,6 +15,8 @@ export interface LooperOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A command that runs the daemon's, which follows as its last arguments: `unshare …`, say. */
   readonly within?: readonly string[];
+  /** Another installation's `dist/cli.js`. */
+  readonly cli?: string;
 }
 
 export interface Answer {
@@ -64,7 +66,7 @@ export function looperEnvironment({ home, env = {} }: LooperOptions): Record<str
 export async function startLooper(options: LooperOptions): Promise<Looper> {
   mkdirSync(options.home, { recursive: true });
   const environment = looperEnvironment(options);
-  const command = [...(options.within ?? []), process.execPath, cliPath, 'serve'];
+  const command = [...(options.within ?? []), process.execPath, options.cli ?? cliPath, 'serve'];
   const child = spawn(command[0] ?? '', command.slice(1), {
     cwd: options.home,
     env: environment,

@@ -36,6 +36,7 @@ export async function startService(
     /** A function where the home must be known. */
     readonly env?: Environment | ((home: string) => Environment);
     readonly within?: LooperOptions['within'];
+    readonly cli?: string;
   } = {},
 ): Promise<Service> {
   const home = tempDir();
@@ -43,9 +44,12 @@ export async function startService(
   mkdirSync(workspace);
   const scenarioPath = writeScenario(workspace, options.scenario ?? {});
   const base = typeof options.env === 'function' ? options.env(home) : options.env;
-  const within = options.within === undefined ? {} : { within: options.within };
+  const program = {
+    ...(options.within === undefined ? {} : { within: options.within }),
+    ...(options.cli === undefined ? {} : { cli: options.cli }),
+  };
   const start = async (env: Environment): Promise<Looper> => {
-    const looper = await startLooper({ ...within, home, env: { ...base, ...env } });
+    const looper = await startLooper({ ...program, home, env: { ...base, ...env } });
     onTestFinished(() => looper.kill());
     return looper;
   };
