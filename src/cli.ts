@@ -11,7 +11,7 @@ import { EXIT, exitCodeOf, type ExitCode } from './cli/exit.ts';
 import { readInput, waitForLine } from './cli/input.ts';
 import { createOutput } from './cli/output.ts';
 import { createProgram } from './cli/program.ts';
-import { loadConfig, type Config } from './config.ts';
+import { inspectConfig, loadConfig, type Config, type ConfigSources } from './config.ts';
 import { messageOf, systemErrorCode } from './errors.ts';
 import { inert } from './render/inert.ts';
 import { readVersion } from './version.ts';
@@ -34,7 +34,8 @@ const cli: Cli = {
   homeDirectory: homedir(),
   looperDirectory,
   runnerEntry,
-  config: () => (config ??= readConfig()),
+  config: () => (config ??= loadConfig(configSources())),
+  inspectConfig: () => inspectConfig(configSources()),
   currentDirectory: process.cwd(),
   environment: process.env,
   output: createOutput(process.stdout, process.stderr, process.env),
@@ -74,15 +75,15 @@ async function serve(): Promise<ExitCode> {
   return EXIT.done;
 }
 
-function readConfig(): Config {
-  return loadConfig({
+function configSources(): ConfigSources {
+  return {
     env: process.env,
     looperDirectory,
     isClone: existsSync(join(looperDirectory, '.git')),
     homeDirectory: homedir(),
     currentDirectory: process.cwd(),
     temporaryDirectory: tmpdir(),
-  });
+  };
 }
 
 function firstSignal(): Promise<NodeJS.Signals> {

@@ -2,7 +2,7 @@ import type { Slices } from './config/slices.ts';
 import type { ConfigSources, Given } from './config/sources.ts';
 import { checkTogether } from './config/checks.ts';
 import { readEnvFile } from './config/env-file.ts';
-import { Findings } from './config/findings.ts';
+import { Findings, throwProblems } from './config/findings.ts';
 import { ALIASES, SECRETS, type Settings, isLooperVariable, schema } from './config/schema.ts';
 import { resolveFileSecrets } from './config/secrets.ts';
 import { toSlices } from './config/slices.ts';
@@ -27,6 +27,13 @@ export type Config = DeepReadonly<
   }
 >;
 
+/** A configuration and what is wrong with it; what has no value that can be used counts as unset. */
+export interface InspectedConfig {
+  readonly config: Config;
+  /** Sentences: variable, value and what is allowed. */
+  readonly problems: readonly string[];
+}
+
 /**
  * Reads the configuration from the environment and the env file and checks all of it.
  *
@@ -34,6 +41,13 @@ export type Config = DeepReadonly<
  * Reads files, writes nothing, and leaves the process's environment as it is.
  */
 export function loadConfig(sources: ConfigSources): Config {
+  const { config, problems } = inspectConfig(sources);
+  throwProblems(problems, config.envFile);
+  return config;
+}
+
+/** The same for `looper doctor`, which goes on with what there is. */
+export function inspectConfig(sources: ConfigSources): InspectedConfig {
   const findings = new Findings();
   const envFile = readEnvFile(sources, findings);
   const given = { ...givenVariables(envFile.variables), ...givenVariables(sources.env) };
@@ -43,15 +57,14 @@ export function loadConfig(sources: ConfigSources): Config {
   const settings = parseSettings(named, findings);
   const slices = toSlices(settings, envFile.path, sources, findings);
   checkTogether(slices, given, sources, findings);
-  findings.throwIfAny(envFile.path);
-
-  return deepFreeze({
+  const config = deepFreeze({
     ...slices,
     agentEnvironment: agentEnvironment(envFile.variables, sources.env),
     secretNames: [...SECRETS],
     secretValues: SECRETS.map((name) => settings[name]).filter((value) => value !== undefined),
     warnings: findings.warnings,
   });
+  return { config, problems: findings.problems };
 }
 
 function resolveAliases(given: Given, findings: Findings): Given {

@@ -33,7 +33,10 @@ export interface AutopollStateFile {
   update(change: Partial<AutopollState>): void;
 }
 
-export function createStateFile(logDirectory: string, log: Logger): AutopollStateFile {
+export function createStateFile(
+  logDirectory: string,
+  log: Pick<Logger, 'error'>,
+): AutopollStateFile {
   const path = join(logDirectory, 'autopoll.json');
   let state = load(path, log);
   return {
@@ -57,7 +60,7 @@ export function startsWithinDay(state: AutopollState, now: number): string[] {
   return state.started_at.filter((at) => Math.abs(now - Date.parse(at)) < DAY_MS);
 }
 
-function load(path: string, log: Logger): AutopollState {
+function load(path: string, log: Pick<Logger, 'error'>): AutopollState {
   const text = readIfThere(path);
   if (text === null) return INITIAL;
   try {

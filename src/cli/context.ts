@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts';
+import type { Config, InspectedConfig } from '../config.ts';
 import type { Output } from './output.ts';
 
 /** What every verb is given: the process it runs in, as far as a verb may know of it. */
@@ -13,6 +13,8 @@ export interface Cli {
   readonly runnerEntry: string;
   /** Read at the first use. Throws `CONFIG_INVALID`. */
   readonly config: () => Config;
+  /** The same read anew, with what is wrong in it; for a verb that helps to mend that. */
+  readonly inspectConfig: () => InspectedConfig;
   readonly currentDirectory: string;
   /** Where the configuration file's secrets may come from. */
   readonly environment: Readonly<Record<string, string | undefined>>;

@@ -8,7 +8,7 @@ import { stateOf } from '../runs/finish.ts';
 import { createFollowers, type FollowedItem, type Position } from '../runs/follow.ts';
 import type { RunRecord } from '../runs/record.ts';
 import { parseRunRecord } from '../runs/schema.ts';
-import type { StoredRun } from '../runs/store.ts';
+import type { RunStore, StoredRun } from '../runs/store.ts';
 import { CliError, EXIT } from './exit.ts';
 import { Lost, noBytes, type LogPart, type OpenedLog, type RunSource } from './run-source.ts';
 
@@ -18,26 +18,40 @@ const WAIT_MS = 500;
 /** A runner writes its end before it dies; a service that starts again closes what one left. */
 const LOST_MS = 3_000;
 
+/** The part of a store that only looks. */
+export type StoredRuns = Pick<RunStore, 'latest' | 'list' | 'find'>;
+
 /** Runs as they lie on disk. Nothing is changed there, not even what cannot be read. */
 export function createFileSource(directory: string, signal: AbortSignal): RunSource {
+  const runs = readStoredRuns(directory);
   const find = (id: string): StoredRun | null => {
-    if (id === 'latest') return newestFirst(directory).next().value ?? null;
-    if (id === 'current') return findActive(directory);
-    const base = listBases(directory).findLast((candidate) => runIdOfBase(candidate) === id);
-    return base === undefined ? null : readRun(directory, base);
+    if (id === 'latest') return runs.latest();
+    return id === 'current' ? findActive(directory) : runs.find(id);
   };
   return {
-    list: (limit, before) => {
+    list: (limit, before) => Promise.resolve(runs.list({ limit, before })),
+    find: (id) => Promise.resolve(find(id)?.record ?? null),
+    openLog: (run, part) => openLog(run.log_path, part),
+    follow: (runId, from) => followFiles(find, runId, from, signal),
+  };
+}
+
+/** The same as a service's store shows them; each question reads the directory anew. */
+export function readStoredRuns(directory: string): StoredRuns {
+  return {
+    latest: () => newestFirst(directory).next().value ?? null,
+    list: ({ limit, before }) => {
       const page: RunRecord[] = [];
       for (const { record } of newestFirst(directory, before)) {
         if (page.length >= limit) break;
         page.push(record);
       }
-      return Promise.resolve(page);
+      return page;
     },
-    find: (id) => Promise.resolve(find(id)?.record ?? null),
-    openLog: (run, part) => openLog(run.log_path, part),
-    follow: (runId, from) => followFiles(find, runId, from, signal),
+    find: (id) => {
+      const base = listBases(directory).findLast((candidate) => runIdOfBase(candidate) === id);
+      return base === undefined ? null : readRun(directory, base);
+    },
   };
 }
 

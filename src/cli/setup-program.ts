@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Cli } from './context.ts';
 import type { Does } from './program.ts';
 
+const JSON_OPTION = ['--json', 'print JSON'] as const;
 const PRINT_OPTION = ['--print', 'print it and write nothing'] as const;
 const FORCE_OPTION = ['--force', 'replace the one that is there (never the env file)'] as const;
 
@@ -44,4 +45,10 @@ export function addSetup(program: Command, cli: Cli, does: Does): void {
         (await import('./init-tickets.ts')).initTickets(cli, options),
       ),
     );
+
+  program
+    .command('doctor')
+    .description('what works here, what does not, and what to do; changes and sends nothing')
+    .option(...JSON_OPTION)
+    .action(does(async (options: object) => (await import('./doctor.ts')).doctor(cli, options)));
 }

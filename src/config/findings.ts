@@ -16,16 +16,17 @@ export class Findings {
   warn(name: string, value: string, sentence: string): void {
     this.warnings.push(`${assignment(name, value)} ${sentence}`);
   }
+}
 
-  throwIfAny(envFile: string | undefined): void {
-    if (this.problems.length === 0) return;
-    const count = this.problems.length === 1 ? 'a problem' : `${this.problems.length} problems`;
-    const origin = envFile === undefined ? '' : ` (environment and ${envFile})`;
-    const list = this.problems.map((problem) => `\n  ${problem}`).join('');
-    throw new LooperError('CONFIG_INVALID', `The configuration has ${count}${origin}:${list}`, {
-      details: { problems: this.problems },
-    });
-  }
+/** All of them in one error; without any, nothing. */
+export function throwProblems(problems: readonly string[], envFile: string | undefined): void {
+  if (problems.length === 0) return;
+  const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
+  const origin = envFile === undefined ? '' : ` (environment and ${envFile})`;
+  const list = problems.map((problem) => `\n  ${problem}`).join('');
+  throw new LooperError('CONFIG_INVALID', `The configuration has ${count}${origin}:${list}`, {
+    details: { problems },
+  });
 }
 
 function assignment(name: string, value: string): string {

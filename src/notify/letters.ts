@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { messageOf } from '../errors.ts';
+import { messageOf, systemErrorCode } from '../errors.ts';
 import { ANNOUNCEMENT_KINDS, type Announcement, type NotifyLog } from './index.ts';
 
 /**
@@ -82,20 +82,6 @@ export function createLetterFiles(
     }
   };
 
-  const read = (name: string): Letter[] => {
-    const [, run = '', event = '', channel = '', found = ''] = NAME.exec(name) ?? [];
-    const state = STATES.find((one) => one === found);
-    if (state === undefined) return [];
-    const key = { run, event, channel, state, isOnDisk: true };
-    if (state === 'sent') return [{ ...key, createdAt: 0, announcement: null }];
-    const announcement = readAnnouncement(join(directory, name));
-    if (announcement !== null) {
-      return [{ ...key, createdAt: Date.parse(announcement.at), announcement }];
-    }
-    log.warn({ name, directory }, 'notify.letter_unreadable');
-    return [];
-  };
-
   const move = (letter: Letter, to: LetterState): void => {
     const from = letter.state;
     letter.state = to;
@@ -120,9 +106,9 @@ export function createLetterFiles(
         const names = readdirSync(directory);
         // Of a daemon that died while it wrote; its letter comes again from the run's own files.
         for (const name of names) if (name.endsWith('.tmp')) rmSync(join(directory, name));
-        letters = names.flatMap(read);
+        letters = readLetters(directory, names, log);
       });
-      return letters.sort((a, b) => a.createdAt - b.createdAt);
+      return letters;
     },
     create: (fields) => {
       const letter: Letter = { ...fields, isOnDisk: false };
@@ -156,6 +142,24 @@ export function createLetterFiles(
   };
 }
 
+/** Oldest first; those that were sent stand in front. */
+function readLetters(directory: string, names: readonly string[], log: NotifyLog): Letter[] {
+  const read = (name: string): Letter[] => {
+    const [, run = '', event = '', channel = '', found = ''] = NAME.exec(name) ?? [];
+    const state = STATES.find((one) => one === found);
+    if (state === undefined) return [];
+    const key = { run, event, channel, state, isOnDisk: true };
+    if (state === 'sent') return [{ ...key, createdAt: 0, announcement: null }];
+    const announcement = readAnnouncement(join(directory, name));
+    if (announcement !== null) {
+      return [{ ...key, createdAt: Date.parse(announcement.at), announcement }];
+    }
+    log.warn({ name, directory }, 'notify.letter_unreadable');
+    return [];
+  };
+  return names.flatMap(read).sort((a, b) => a.createdAt - b.createdAt);
+}
+
 /** Null when it is none of ours, or cannot be read. */
 function readAnnouncement(path: string): Letter['announcement'] {
   try {
@@ -170,9 +174,18 @@ function modifiedAt(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
-/** What was given up, oldest first, from the files: no daemon is needed to look. */
+/** What was given up, oldest first, from the files: no daemon is needed to look, and none disturbed. */
 export function listDeadLetters(directory: string, log: NotifyLog): Letter[] {
-  return createLetterFiles(directory, log)
-    .load()
-    .filter(({ state }) => state === 'dead');
+  let names: string[];
+  try {
+    names = readdirSync(directory);
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+  return readLetters(
+    directory,
+    names.filter((name) => name.endsWith('.dead')),
+    log,
+  );
 }

@@ -115,6 +115,16 @@ export function readEnvironment(pid: number): ProcEnvironment | null {
   };
 }
 
+/** All variables of a process, its secrets too; null as above. */
+export function readVariables(pid: number): Readonly<Record<string, string>> | null {
+  const environ = readWhole(`/proc/${pid}/environ`)?.toString('utf8');
+  if (environ === undefined) return null;
+  const pairs = environ.split('\0').filter((pair) => pair.includes('='));
+  return Object.fromEntries(
+    pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]),
+  );
+}
+
 /** Null when the process is gone or its directory is not ours to read. */
 export function readWorkingDirectory(pid: number): string | null {
   try {
