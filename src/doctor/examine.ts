@@ -161,7 +161,7 @@ async function examineRuns(
   const isServiceUp = health.kind === 'answers';
   return [
     ...tellLeftovers(leftovers, { scope: config.kill.scope, isServiceUp }),
-    ...(await guarded('autopoll.plan', () => [
+    ...(await guarded('autopoll.plan', async () => [
       autopoll === null ? await foretell(patient, workspace, leftovers) : told(autopoll),
     ])),
   ];

@@ -1,4 +1,12 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -358,6 +366,16 @@ describe('a chat that is down', () => {
     next.resume();
     await settle();
     expect(a.delivered).toEqual([]);
+  });
+
+  it('leaves no trace where dead letters are looked for', () => {
+    const directory = join(tempDir(), 'outbox');
+    expect(listDeadLetters(directory, recordLog())).toEqual([]);
+    expect(existsSync(directory)).toBe(false);
+    mkdirSync(directory);
+    writeFileSync(join(directory, 'half-written.tmp'), '');
+    expect(listDeadLetters(directory, recordLog())).toEqual([]);
+    expect(readdirSync(directory)).toEqual(['half-written.tmp']);
   });
 
   it('that is not configured any more waits; configured again, it hears the rest', async () => {

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type Config, loadConfig } from '../../src/config.ts';
+import { type Config, inspectConfig, loadConfig } from '../../src/config.ts';
 import { LooperError } from '../../src/errors.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -489,6 +489,21 @@ describe('the workspace', () => {
       'must lie in one of LOOPER_WORKSPACE_ROOTS',
     );
   });
+});
+
+test('who helps to mend it is given all problems, and a configuration without them', () => {
+  const { config, problems } = inspectConfig({
+    env: { LOOPER_PORT: 'many', LOOPER_MAX_TURNS: '7', LOOPER_KILL_SCOPE: 'some' },
+    looperDirectory: '/nowhere/looper',
+    isClone: true,
+    homeDirectory: '/nowhere/home',
+    currentDirectory: '/nowhere',
+    temporaryDirectory: '/tmp/of-another-test',
+  });
+  expect(problems).toHaveLength(2);
+  expect(config.http.port).toBe(3456);
+  expect(config.kill.scope).toBe('all');
+  expect(config.limits.maxTurns).toBe(7);
 });
 
 test('files that settings name must be there, and a prompt comes from one place', () => {
