@@ -1,9 +1,9 @@
-import { statSync } from 'node:fs';
 import type { Slices } from './slices.ts';
 import type { Findings } from './findings.ts';
 import type { ConfigSources, Given } from './sources.ts';
 import { isLoopbackName } from '../host-name.ts';
 import { isInside } from '../paths.ts';
+import { statIfThere } from '../read-if-there.ts';
 import { FILE_SECRETS } from './schema.ts';
 import { readSmallFile } from './small-file.ts';
 import { absolutePath } from './sources.ts';
@@ -63,8 +63,8 @@ function namesSecret(given: Given, name: (typeof FILE_SECRETS)[number]): boolean
 function checkWorkspace(workspace: Slices['workspace'], findings: Findings): void {
   const { directory, roots } = workspace;
   if (directory === undefined) return;
-  const stats = statSync(directory, { throwIfNoEntry: false });
-  if (stats === undefined) {
+  const stats = statIfThere(directory);
+  if (stats === null) {
     findings.warn(
       'LOOPER_WORKSPACE',
       directory,

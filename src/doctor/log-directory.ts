@@ -2,6 +2,7 @@ import { accessSync, constants, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Config } from '../config.ts';
 import { systemErrorCode } from '../errors.ts';
+import { statIfThere } from '../read-if-there.ts';
 import { checkLogDirectory } from '../run/workspace.ts';
 import { failure, ok, warning, type Finding } from './finding.ts';
 
@@ -11,8 +12,8 @@ const ID = 'logs.directory';
 /** Where every run's files go: there and writable, or can be made; private; with room. Makes nothing. */
 export function checkLogs(config: Pick<Config, 'logs' | 'limits'>): Finding[] {
   const { directory } = config.logs;
-  const stats = statSync(directory, { throwIfNoEntry: false });
-  if (stats === undefined) return [...checkParent(directory)];
+  const stats = statIfThere(directory);
+  if (stats === null) return [...checkParent(directory)];
   if (!stats.isDirectory()) {
     return [failure(ID, `${directory} is not a directory`, 'Move it away, or set LOOPER_LOG_DIR')];
   }
@@ -45,8 +46,9 @@ function checkParent(directory: string): Finding[] {
 }
 
 function nearestExisting(path: string): string {
-  const isThere = statSync(path, { throwIfNoEntry: false }) !== undefined;
-  return isThere || dirname(path) === path ? path : nearestExisting(dirname(path));
+  return statIfThere(path) !== null || dirname(path) === path
+    ? path
+    : nearestExisting(dirname(path));
 }
 
 function checkRoom(directory: string, maxLogBytes: number): Finding {

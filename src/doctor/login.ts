@@ -1,7 +1,7 @@
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readSmallFile } from '../config/small-file.ts';
+import { statIfThere } from '../read-if-there.ts';
 import { failure, info, ok, warning, type Finding } from './finding.ts';
 
 const ID = 'agent.login';
@@ -24,7 +24,7 @@ export interface LoginSources {
 export function checkLogin({ environment, homeDirectory, extraArgs }: LoginSources): Finding {
   const given = environment['CODEX_HOME'] ?? '';
   const home = given === '' ? join(homeDirectory, '.codex') : given;
-  if (given !== '' && statSync(home, { throwIfNoEntry: false })?.isDirectory() !== true) {
+  if (given !== '' && statIfThere(home)?.isDirectory() !== true) {
     const what = `CODEX_HOME=${home} is not a directory, and codex does not start without it`;
     return failure(ID, what, 'Create it, or unset the variable');
   }

@@ -1,11 +1,20 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { ask } from '../../src/doctor/ask.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
+import { probeSandbox } from '../../src/doctor/sandbox.ts';
 import { cliOf, jsonOf, runCli, type CliResult } from '../support/cli.ts';
 import { newRepository, place } from '../support/git-repo.ts';
 import { createLetterFiles } from '../../src/notify/letters.ts';
@@ -16,7 +25,9 @@ import { identityOf, looksAlive, startAgent } from '../support/scripted-agent.ts
 import { startService } from '../support/service.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { writeTicket } from '../support/scene.ts';
+import { waitFor } from '../support/wait-for.ts';
 
+const NEVER = new AbortController().signal;
 const LOGGED_IN = { CODEX_API_KEY: 'sk-of-a-test' };
 
 type Env = Readonly<Record<string, string>>;
@@ -237,26 +248,7 @@ describe('looper doctor', () => {
     expect(everywhere.of('autopoll.plan')).toEqual([
       expect.stringMatching(/^info a service would wait: codex exec is alive/),
     ]);
-    const spared = await diagnose(home, { ...env, LOOPER_KILL_SCOPE: 'owned' });
-    expect(spared.of('processes.stale_agent')).toEqual([]);
     expect(looksAlive(pid)).toBe(true);
-  });
-
-  it('foretells what the autopoll would do', async () => {
-    const { home, env, logs } = goodPlace();
-    const idle = { ...env, LOOPER_AUTO_START_WHEN_IDLE: '1' };
-    const planOf = async (): Promise<string[]> => (await diagnose(home, idle)).of('autopoll.plan');
-    expect(await planOf()).toEqual([
-      expect.stringContaining('ok a service would start work by itself'),
-    ]);
-    const path = join(logs, 'autopoll.json');
-    writeFileSync(path, '{"paused":true}');
-    expect(await planOf()).toEqual([expect.stringContaining('warning paused')]);
-    const failed = { failures: 3, failed_at: new Date().toISOString() };
-    writeFileSync(path, JSON.stringify({ paused: false, ...failed }));
-    expect(await planOf()).toEqual([expect.stringContaining('wait: 3 failures in a row')]);
-    writeFileSync(path, 'torn');
-    expect(await planOf()).toEqual([expect.stringContaining('error ')]);
   });
 
   it('looks beside a running service: at it, at its version, at what it waits for', async () => {
@@ -295,7 +287,7 @@ describe('looper doctor', () => {
     expect(found.of('service.running')).toEqual([expect.stringContaining("is somebody else's")]);
   });
 
-  it('tries the sandbox: off, unknown to the agent, or not wanted', async () => {
+  it('tries the sandbox', async () => {
     const { home, env } = goodPlace();
     const version = 'echo codex-cli 0.169.0';
     const off = scriptedCodex({
@@ -306,17 +298,33 @@ describe('looper doctor', () => {
     expect(broken.of('agent.sandbox')).toEqual([
       'error codex cannot set up its sandbox: bwrap: Creating new namespace failed',
     ]);
-    const unwanted = { CODEX_EXEC_BINARY: off, LOOPER_CODEX_SANDBOX: 'danger-full-access' };
-    const open = await diagnose(home, { ...env, ...unwanted });
-    expect(open.of('agent.sandbox')).toEqual([expect.stringContaining('info danger-full-access')]);
-    const other = scriptedCodex({ '--version': 'echo 0.1.0', sandbox: 'exit 2' });
-    const unknown = await diagnose(home, { ...env, CODEX_EXEC_BINARY: other });
-    expect(unknown.of('agent.version')).toEqual([
-      expect.stringContaining('warning codex 0.1.0 is older'),
-    ]);
-    expect(unknown.of('agent.sandbox')).toEqual([
-      expect.stringMatching(/^(?:info|warning) this agent has no `sandbox` command/),
-    ]);
+  });
+
+  it('asks the kernel where the agent has no sandbox to try', async () => {
+    const other = scriptedCodex({ sandbox: 'exit 2' });
+    const cwd = tempDir();
+    const asking = { environment: { PATH: process.env['PATH'] ?? '' }, cwd, signal: NEVER };
+    const [found] = await probeSandbox(other, 'workspace-write', asking);
+    expect(found?.what).toMatch(/^this agent has no `sandbox` command to try it with/);
+  });
+
+  it('asks nobody for ever, and leaves nobody behind', async () => {
+    const slow = scriptedCodex({ wait: 'sleep 60 & echo $! > pid.new; mv pid.new pid; wait' });
+    const cwd = tempDir();
+    const given = new AbortController();
+    const environment = { PATH: process.env['PATH'] ?? '' };
+    const asking = { environment, cwd, deadlineMs: 60_000, signal: given.signal };
+    const answer = ask([slow, 'wait'], asking);
+    await waitFor('it to be asked', () => existsSync(join(cwd, 'pid')));
+    given.abort();
+    expect(await answer).toEqual({ kind: 'late' });
+    const child = Number(readFileSync(join(cwd, 'pid'), 'utf8'));
+    await waitFor('the child of what was asked to be gone', () => !looksAlive(child));
+    const soon = { ...asking, deadlineMs: 20, signal: NEVER };
+    expect(await ask(['sleep', '60'], soon)).toEqual({ kind: 'late' });
+    expect(await ask([join(cwd, 'none')], { ...asking, signal: NEVER })).toMatchObject({
+      kind: 'absent',
+    });
   });
 
   it('has a broken agent say why', async () => {

@@ -479,6 +479,8 @@ describe('the workspace', () => {
     expect(later.warnings).toEqual([expect.stringContaining('does not exist yet')]);
     const file = write(join(root, 'file'), '');
     expect(problemsOf({ LOOPER_WORKSPACE: file }, root)).toContain('must be a directory');
+    const below = load({ LOOPER_WORKSPACE: join(file, 'below') }, root);
+    expect(below.warnings).toEqual([expect.stringContaining('does not exist yet')]);
   });
 
   test('must lie in the roots', () => {

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createPaint } from '../../src/cli/format.ts';
@@ -6,7 +6,7 @@ import { renderFindings } from '../../src/cli/doctor.ts';
 import { judgeVersion, TESTED_CODEX } from '../../src/doctor/agent.ts';
 import { firstWords } from '../../src/doctor/ask.ts';
 import { guarded, info, ok, warning } from '../../src/doctor/finding.ts';
-import { tellPlan } from '../../src/doctor/idle-start.ts';
+import { foretellPlan, tellPlan, type PlanSubject } from '../../src/doctor/idle-start.ts';
 import { formatBytes } from '../../src/doctor/log-directory.ts';
 import { byProvider, checkLogin } from '../../src/doctor/login.ts';
 import { checkMachine, checkNode } from '../../src/doctor/machine.ts';
@@ -27,11 +27,11 @@ describe('the machine', () => {
   it('has a Node that is tested, one that is not, or one that is too old', () => {
     const levelOf = (version: string) => checkNode(version)[0]?.level;
     for (const version of ['20.19.0', '22.12.0', '24.0.0', '25.1.0']) {
-      expect(levelOf(version), version).toBe('ok');
+      expect(levelOf(version)).toBe('ok');
     }
-    for (const version of ['21.7.0', '23.0.0']) expect(levelOf(version), version).toBe('warning');
+    for (const version of ['21.7.0', '23.0.0']) expect(levelOf(version)).toBe('warning');
     for (const version of ['18.20.0', '20.18.3', '22.11.0']) {
-      expect(levelOf(version), version).toBe('error');
+      expect(levelOf(version)).toBe('error');
     }
   });
 
@@ -313,6 +313,47 @@ describe('the idle start', () => {
       what: 'it waits: Which one?; it looks next at 2026-03-01T10:00:00.000Z',
       todo: expect.stringMatching(/looper reply/),
     });
+  });
+
+  it('is foretold from the files as a service would decide', () => {
+    const logs = tempDir();
+    const runs = { latest: () => null, list: () => [], find: () => null };
+    const config = {
+      enabled: true,
+      intervalMs: 300_000,
+      cron: undefined,
+      logStaleMs: 600_000,
+      maxRunsPerDay: 48,
+    };
+    const subject = {
+      config,
+      workspace: '/srv/app',
+      logDirectory: logs,
+      runs,
+      activeRunId: null,
+      liveAgentPids: [],
+      hasWork: true,
+      now: Date.parse('2026-03-01T10:00:00.000Z'),
+    };
+    const foretell = (over: Partial<PlanSubject> = {}): string => {
+      const { level, what } = foretellPlan({ ...subject, ...over });
+      return `${level} ${what}`;
+    };
+    expect(foretell()).toContain('ok a service would start work by itself');
+    expect(foretell()).toContain('every 300 s');
+    expect(readdirSync(logs)).toEqual([]);
+    expect(foretell({ config: { ...config, enabled: false } })).toContain('info off');
+    expect(foretell({ workspace: null })).toContain('set LOOPER_WORKSPACE');
+    expect(foretell({ liveAgentPids: [7] })).toContain('codex exec is alive (pids 7)');
+    expect(foretell({ hasWork: false })).toContain('wait: there is no open ticket');
+    const path = join(logs, 'autopoll.json');
+    writeFileSync(path, '{"paused":true}');
+    expect(foretell()).toContain('warning paused');
+    const failed = { failures: 3, failed_at: '2026-03-01T09:59:00.000Z' };
+    writeFileSync(path, JSON.stringify({ paused: false, ...failed }));
+    expect(foretell()).toContain('3 failures in a row; starts nothing before 2026-03-01T10:39');
+    writeFileSync(path, 'torn');
+    expect(foretell()).toMatch(/^error .*autopoll\.json cannot be read/);
   });
 });
 
