@@ -15,7 +15,8 @@ import type { Autopoll } from './status.ts';
 /** `looper doctor`: everything at once, one line each; 1 when something is an error. */
 export async function doctor(cli: Cli, { json = false }: { json?: boolean }): Promise<ExitCode> {
   const { config, problems } = cli.inspectConfig();
-  const signal = cli.interrupted();
+  // There is a folder to remove, and there may be an agent to end.
+  const signal = cli.interrupted(['SIGTERM', 'SIGHUP']);
   const { baseUrl: url, token } = config.client;
   const client = createClient({ url, token, version: cli.version, signal });
   const health = await askHealth(client);
@@ -23,6 +24,7 @@ export async function doctor(cli: Cli, { json = false }: { json?: boolean }): Pr
     config,
     problems,
     environment: cli.environment,
+    homeDirectory: cli.homeDirectory,
     looperDirectory: cli.looperDirectory,
     version: cli.version,
     health,

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
 import type { AutopollStatus } from '../autopoll.ts';
 import { buildAgentEnvironment } from '../codex/environment.ts';
 import type { Config } from '../config.ts';
@@ -32,6 +31,7 @@ export interface Patient {
   /** What is wrong with the variables. */
   readonly problems: readonly string[];
   readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly homeDirectory: string;
   readonly looperDirectory: string;
   readonly version: string;
   readonly health: Health;
@@ -88,7 +88,7 @@ async function examineWith(patient: Patient, means: Means): Promise<readonly Fin
     config,
     environment,
     looperDirectory: patient.looperDirectory,
-    homeDirectory: homedir(),
+    homeDirectory: patient.homeDirectory,
     scratch: means.folder,
   };
   const { workspace, finding } = findWorkspace(place);
@@ -108,7 +108,7 @@ async function examineWith(patient: Patient, means: Means): Promise<readonly Fin
     guarded('agent.login', () => [
       checkLogin({
         environment: means.environment,
-        homeDirectory: homedir(),
+        homeDirectory: patient.homeDirectory,
         extraArgs: config.codex.args,
       }),
     ]),
