@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config.ts';
 import { startDaemon } from '../../src/daemon.ts';
+import { readVersion } from '../../src/version.ts';
 import type { RunRecord } from '../../src/runs/record.ts';
 import { person } from '../support/git-repo.ts';
 import { looperEnvironment } from '../support/looper.ts';
@@ -207,7 +208,7 @@ describe.skipIf(!isInstalled)('the ticket loop with the real codex', () => {
         currentDirectory: stage.place.home,
         temporaryDirectory: tmpdir(),
       }),
-      version: '0.0.0',
+      version: readVersion(looperDirectory),
       looperDirectory,
       runnerEntry: join(looperDirectory, 'dist/runner.js'),
       environment,

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { loadConfig } from '../../src/config.ts';
 import { startDaemon } from '../../src/daemon.ts';
+import { readVersion } from '../../src/version.ts';
 import { readCalls, writeScenario } from '../support/fake-codex.ts';
 import { SECRET, signed, writeConfigFile } from '../support/hooks.ts';
 import { looperEnvironment } from '../support/looper.ts';
@@ -51,7 +52,7 @@ test('a POST, a tick of the autopoll and a webhook at once start one run (row 59
       currentDirectory: home,
       temporaryDirectory: '/nowhere',
     }),
-    version: '0',
+    version: readVersion(looperDirectory),
     looperDirectory,
     runnerEntry: join(looperDirectory, 'dist/runner.js'),
     environment: env,
