@@ -15,6 +15,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { ask } from '../../src/doctor/ask.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
 import { probeSandbox } from '../../src/doctor/sandbox.ts';
+import { checkUnit } from '../../src/doctor/systemd.ts';
 import { cliOf, jsonOf, runCli, type CliResult } from '../support/cli.ts';
 import { newRepository, place } from '../support/git-repo.ts';
 import { createLetterFiles } from '../../src/notify/letters.ts';
@@ -268,6 +269,12 @@ describe('looper doctor', () => {
     expect(other.of('service.settings')).toEqual([
       expect.stringContaining('other values of LOOPER_MAX_TURNS;'),
     ]);
+    await service.looper.stop();
+    const closed = await service.restarted({ LOOPER_API_TOKEN: 'a-token-of-this-test' });
+    const refused = read(
+      await runCli(['doctor', '--json'], { home: service.home, env, url: closed.url }),
+    );
+    expect(refused.of('service.token').join('\n')).toContain('wants a token');
     const lost = await diagnose(service.home, env);
     expect(lost.of('service.running')).toEqual([
       expect.stringMatching(/^warning no service answers .* though one holds .*\(pid \d+ at /),
@@ -325,6 +332,23 @@ describe('looper doctor', () => {
     expect(await ask([join(cwd, 'none')], { ...asking, signal: NEVER })).toMatchObject({
       kind: 'absent',
     });
+  });
+
+  it('asks systemd what a restart would kill', async () => {
+    const bin = tempDir();
+    const stub = (line: string): void =>
+      writeFileSync(join(bin, 'systemctl'), `#!/bin/sh\n${line}\n`, { mode: 0o755 });
+    const asking = { environment: { PATH: `${bin}:/usr/bin:/bin` }, cwd: bin, signal: NEVER };
+    const unit = { name: 'looper.service', isUser: true };
+    stub('echo "$*" > asked; echo control-group');
+    expect((await checkUnit(unit, 'detach', asking)).what).toContain('KillMode=control-group');
+    expect(readFileSync(join(bin, 'asked'), 'utf8')).toBe(
+      '--user show looper.service --property=KillMode --value\n',
+    );
+    stub('echo process');
+    expect(await checkUnit(unit, 'detach', asking)).toMatchObject({ level: 'ok' });
+    stub('echo "Failed to connect to bus" >&2; exit 1');
+    expect(await checkUnit(unit, 'detach', asking)).toMatchObject({ level: 'info' });
   });
 
   it('has a broken agent say why', async () => {
