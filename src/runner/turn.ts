@@ -9,6 +9,8 @@ import type { RunLimits } from './order.ts';
 
 /** How often the limits are looked at while an agent works. */
 const LOOK_MS = 250;
+/** A look that is late by more than this comes after a sleep, and the agent slept as well. */
+const ASLEEP_MS = 2_000;
 /** The kernel has confirmed the death; the exit code follows as soon as the event loop turns. */
 const EXIT_EVENT_MS = 2_000;
 
@@ -101,11 +103,17 @@ export async function finishTurn(
   return { ...exit, ending, survivors };
 }
 
+/**
+ * Neither a turn's time nor a silence goes on while nobody is awake. On Linux a suspended machine
+ * stops the clock of `performance.now()` by itself; that of macOS goes on, and so does every one
+ * while we are stopped by a signal.
+ */
 function watch(agent: Agent, options: Parameters<typeof finishTurn>[1]): Promise<TurnEnding> {
   const { limits, logFd, stop } = options;
-  const startedAt = performance.now();
-  let logSize = fstatSync(logFd).size;
+  let startedAt = performance.now();
   let lastOutputAt = startedAt;
+  let lookedAt = startedAt;
+  let logSize = fstatSync(logFd).size;
   return new Promise((resolve) => {
     const end = (ending: TurnEnding): void => {
       clearInterval(timer);
@@ -114,6 +122,10 @@ function watch(agent: Agent, options: Parameters<typeof finishTurn>[1]): Promise
     };
     const look = (): void => {
       const now = performance.now();
+      const asleepMs = now - lookedAt > ASLEEP_MS ? now - lookedAt : 0;
+      lookedAt = now;
+      startedAt += asleepMs;
+      lastOutputAt += asleepMs;
       const { size } = fstatSync(logFd);
       if (size !== logSize) lastOutputAt = now;
       logSize = size;

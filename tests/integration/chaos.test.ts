@@ -7,7 +7,7 @@ const campaign = fileURLToPath(new URL('../chaos/campaign.mjs', import.meta.url)
 
 // `npm run test:chaos -- --kills 500 --seed 7` runs a longer one; what it checks stands at its top.
 describe.runIf(process.platform === 'linux')('a crash campaign', () => {
-  it('keeps every promise over 60 kills', async () => {
+  it('keeps every promise over 60 kills (row 38)', async () => {
     const child = spawn(process.execPath, [campaign, '--kills', '60', '--seed', '1'], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -94,13 +94,14 @@ describe('failures that end the run', () => {
     expect(record.turns[0]?.outcome).toBe('sandbox_unusable');
   });
 
-  test('an agent that dies without a word', async () => {
+  test('an agent that is killed (row 35)', async () => {
     const work = workspace({
       tickets: { 'TICKET-001': 'One' },
       turns: [{ steps: [{ do: 'kill', signal: 'SIGKILL' }] }],
     });
     const record = await run(looper(), work);
     expect(record).toMatchObject({ outcome: 'failed', reason: 'codex was ended by SIGKILL' });
+    expect(record.turns).toMatchObject([{ exit_code: null, signal: 'SIGKILL' }]);
     expect(looper().log(record.run_id)).toMatch(/# codex_exec_return_code=-9\n$/);
   });
 });

@@ -38,7 +38,7 @@ function randomFrom(seed: number): () => number {
 const ticketOf = ({ env }: FakeCall): string => env['LOOPER_TICKET']?.slice(-13, -3) ?? '';
 
 test.each([1, 2])(
-  'a runner killed at any moment loses and repeats nothing (seed %i)',
+  'a runner killed at any moment loses and repeats nothing (row 34, seed %i)',
   async (seed) => {
     const random = randomFrom(seed);
     const work = workspace({

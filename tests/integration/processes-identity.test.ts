@@ -46,7 +46,7 @@ describe('identity', () => {
     expect(sendSignal(identity, 'SIGKILL')).toBe('gone');
   });
 
-  it('never signals another process under a reused pid, nor one of another boot (row 64)', () => {
+  it('never signals another process under a reused pid, nor one of another boot (rows 39, 64)', () => {
     const { identity } = start('sleep', ['60']);
     const ticks = identity.start_time.split(':').at(-1);
     for (const start_time of ['', '0', `${identity.start_time}0`, `another-boot:${ticks}`]) {

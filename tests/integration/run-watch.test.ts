@@ -49,7 +49,7 @@ it('tells of a run that it was asked to close', async () => {
   expect(ended).toMatchObject([{ run_id: '0badcafe', outcome: 'spawn_failed' }]);
 });
 
-it('closes a run later when its lock is still held, and then tells of it once', async () => {
+it('closes a run later when its lock is still held, and then tells of it once (row 34)', async () => {
   const { directory, watch, ended, find } = watchDeadRun();
   const lock = await acquireLock({ directory, lock: 'run', holder: 'a child of a dead runner' });
   if (lock.kind === 'refused') throw new Error('the lock of a new directory is held');

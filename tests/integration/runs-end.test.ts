@@ -57,7 +57,7 @@ describe('the end file', () => {
     expect(readEnd(path)).toMatchObject({ outcome: 'stopped' });
   });
 
-  test('torn after any byte, it is none, and the next one takes its place', () => {
+  test('torn after any byte, it is none, and the next one takes its place (row 36)', () => {
     const path = prepared();
     const blank = readFileSync(path);
     writeEnd(path, endOf({ reason: 'déjà vu' }));
@@ -183,7 +183,7 @@ describe('finishing a run', () => {
     expect(createTestStore(directory).find('ab12cd34')?.record).toEqual(finished);
   });
 
-  test('again changes no byte, whatever the second one wants to say', () => {
+  test('again changes no byte, whatever the second one wants to say (row 36)', () => {
     const { files, record, directory } = started();
     finishRun(files, record, long);
     const before = contents(directory);
@@ -243,7 +243,7 @@ describe('finishing a run', () => {
     expect(createTestStore(directory).latest()?.record.status).toBe('running');
   });
 
-  test('a run that was lost between its trailer and its end says both', () => {
+  test('a run that was lost between its trailer and its end says both (row 36)', () => {
     const { files, record } = started();
     appendTrailer(files.log, 0, 'succeeded');
     finishRun(files, record, endOf({ outcome: 'lost', return_code: null }));

@@ -175,7 +175,7 @@ test('an agent that is done within the startup check is a success, with its code
   expect(body['codex_send_result']).toMatchObject({ startup_return_code: 0 });
 });
 
-test('a signal that ends the agent at once is a 500 with minus its number', async () => {
+test('a signal that ends the agent at once is a 500 with minus its number (row 35)', async () => {
   const service = await startService({ scenario: { steps: [{ do: 'kill', signal: 'SIGKILL' }] } });
   const { status, body } = await service.run({ codex_exec_startup_check_seconds: 20 });
   expect(status).toBe(500);

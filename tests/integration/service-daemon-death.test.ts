@@ -63,7 +63,7 @@ async function untilCounting({ looper }: Service, runId: string): Promise<void> 
   await waitFor('some lines', () => linesOf(looper.log(runId)).length > 20);
 }
 
-test('kill -9 in the middle of the output: all of it is there, and a new daemon adopts', async () => {
+test('kill -9 in the middle of the output: all of it is there, and a new daemon adopts (row 33)', async () => {
   await using zulip = await startFakeZulip();
   const service = await startService({
     scenario: countingAndWaiting,
@@ -97,7 +97,7 @@ test('kill -9 in the middle of the output: all of it is there, and a new daemon 
   ]);
 });
 
-test('a run that ends while no daemon is there is shown and announced by the next, once', async () => {
+test('a run that ends while no daemon is there is shown and announced by the next, once (row 33)', async () => {
   await using zulip = await startFakeZulip();
   const service = await startService({ scenario: counting, env: zulipEnvironment(zulip) });
   const runId = await service.started();
@@ -158,7 +158,7 @@ test('SIGTERM ends the run as shutdown and leaves nothing behind', async () => {
   ]);
 });
 
-test('a daemon that dies during the delay leaves no run, and its runners go with it', async () => {
+test('a daemon that dies during the delay leaves no run, and its runners go with it (row 31)', async () => {
   await using zulip = await startFakeZulip();
   const service = await startService({ scenario: hanging, env: zulipEnvironment(zulip) });
   const answer = service.run({ codex_exec_delay_seconds: 30 }).catch(() => null);

@@ -1,14 +1,14 @@
 /** The runner: its gate, its lock, its death, and what is made of what it left. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import type { RunRecord } from '../../src/runs/record.ts';
 import { acquireLock } from '../../src/runs/lock.ts';
 import { readChildPids, type Scenario } from '../support/fake-codex.ts';
 import { looperEnvironment } from '../support/looper.ts';
-import { looksAlive } from '../support/scripted-agent.ts';
+import { identityOf, looksAlive } from '../support/scripted-agent.ts';
 import {
   childrenOf,
   processesOf,
@@ -80,7 +80,7 @@ test('a standby that was killed unnoticed costs no launch; without one it works 
   await waitFor('no runner to wait', () => childrenOf(service.looper.pid).length === 0);
 });
 
-test('a runner that dies at its gate is replaced by another', async () => {
+test('a runner that dies at its gate is replaced by another (row 32)', async () => {
   const service = await startService();
   const answer = service.run({ codex_exec_delay_seconds: 0.5 });
   await waitFor('the launch', () => readRecords(service.looper.logDirectory).length === 1);
@@ -107,7 +107,7 @@ test('a run lock that somebody else holds is named, and the run is closed', asyn
   expect((await service.run()).status).toBe(200);
 });
 
-test('a killed runner is a lost run whose agent is swept, and the next trigger works', async () => {
+test('a killed runner is a lost run whose agent is swept, and the next trigger works (row 34)', async () => {
   const service = await startService({ scenario: hanging });
   const runId = await service.started();
   const [escaped] = await waitFor('the escaped child', () => {
@@ -127,7 +127,7 @@ test('a killed runner is a lost run whose agent is swept, and the next trigger w
   expect(await service.started()).not.toBe(runId);
 });
 
-test('runner and daemon killed: the next daemon sweeps, and records the loss', async () => {
+test('runner and daemon killed: the next daemon sweeps, and records the loss (row 34)', async () => {
   const service = await startService({ scenario: hanging });
   const runId = await service.started();
   await waitFor('the escaped child', () => readChildPids(service.scenarioPath).length > 0);
@@ -161,7 +161,7 @@ test('a paused runner is killed after grace + 5 s, and the end has the reason of
   expect(pids.filter(looksAlive)).toEqual([]);
 });
 
-test('records of another boot and of runs that never started are closed as lost', async () => {
+test('records of another boot and of runs that never started are closed as lost (rows 31, 39)', async () => {
   const service = await startService({ scenario: hanging });
   const started = await service.started();
   const { looper } = service;
@@ -170,8 +170,12 @@ test('records of another boot and of runs that never started are closed as lost'
   for (const pid of processesOf(service.home)) process.kill(pid, 'SIGKILL');
 
   // A machine that was restarted: the pids mean somebody else now, who must not be signalled.
-  const innocent = process.pid;
-  const record = { pid: innocent, start_time: '11111111-2222-3333-4444-555555555555:12345' };
+  // As alike as can be: the same pid, started at the same tick of its boot.
+  const innocent = spawn('sleep', ['60'], { detached: true, stdio: 'ignore' });
+  onTestFinished(() => void innocent.kill('SIGKILL'));
+  const { pid, start_time } = identityOf(innocent.pid);
+  const another = '11111111-2222-3333-4444-555555555555';
+  const record = { pid, start_time: start_time.replace(/^[^:]*/, another) };
   const path = runFile(looper.logDirectory, started, '.json');
   writeFileSync(path, JSON.stringify({ ...running, runner: record, agent: record }));
 
@@ -192,6 +196,7 @@ test('records of another boot and of runs that never started are closed as lost'
     outcome: 'lost',
     reason: 'The machine was restarted while it ran.',
   });
+  expect(looksAlive(pid)).toBe(true);
   expect(await settledRecord(service, '0badcafe')).toMatchObject({
     outcome: 'lost',
     reason: expect.stringContaining('never started'),
