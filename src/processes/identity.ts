@@ -48,7 +48,7 @@ export function isAlive(identity: ProcessIdentity): boolean {
  */
 export function sendSignal(
   identity: ProcessIdentity,
-  signal: NodeJS.Signals,
+  signal: 'SIGINT' | 'SIGTERM' | 'SIGSTOP' | 'SIGKILL',
   target: 'process' | 'group' = 'process',
 ): SignalResult {
   const { pid } = identity;
