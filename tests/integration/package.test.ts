@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process';
 import {
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -21,7 +20,8 @@ import { tempDir } from '../support/temp-dir.ts';
 const { name: packageName, version } = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
 ) as { readonly name: string; readonly version: string };
-const MOST_BYTES = 400_000;
+/** With all that it needs at run time. */
+const MOST_BYTES = 700_000;
 const DEADLINE_MS = 25_000;
 const compiler = fileURLToPath(new URL('../../node_modules/typescript/bin/tsc', import.meta.url));
 
