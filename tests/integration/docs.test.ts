@@ -114,7 +114,7 @@ describe('names', () => {
   test('every command that a page names exists', async () => {
     const verbs = await verbsOf();
     const below = new Map<string, readonly string[]>();
-    for (const verb of ['tickets', 'notify', 'hooks', 'autopoll'])
+    for (const verb of ['tickets', 'notify', 'hooks', 'autopoll', 'init'])
       below.set(verb, await verbsOf(verb));
     const faults = pages.flatMap((page) =>
       codeOf(page).flatMap((code) =>
