@@ -5,7 +5,7 @@ import {
   getRequestListener,
 } from '@hono/node-server';
 import { once } from 'node:events';
-import { type Server, createServer } from 'node:http';
+import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LooperError, systemErrorCode } from '../errors.ts';
@@ -100,6 +100,14 @@ function createHttpServer(options: HttpServerOptions): Server {
         requestIdOf(undefined),
       ),
   });
+  const answer = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    outgoing.once('finish', () => {
+      // While closing, an answered connection would stay open for the whole keep-alive time;
+      // Node's `closeIdleConnections()` would cut answers that are not read to their end yet.
+      if (!server.listening) incoming.socket.destroySoon();
+    });
+    void listener(incoming, outgoing);
+  };
   const server = createServer(
     {
       headersTimeout: timeouts.headersMs,
@@ -109,15 +117,10 @@ function createHttpServer(options: HttpServerOptions): Server {
       // The guard answers that, with a request id.
       requireHostHeader: false,
     },
-    (incoming, outgoing) => {
-      outgoing.once('finish', () => {
-        // While closing, an answered connection would stay open for the whole keep-alive time;
-        // Node's `closeIdleConnections()` would cut answers that are not read to their end yet.
-        if (!server.listening) incoming.socket.destroySoon();
-      });
-      void listener(incoming, outgoing);
-    },
+    answer,
   );
+  // Node would answer an unknown `Expect` with an empty 417, past guard and request id.
+  server.on('checkExpectation', answer);
   server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
   server.on('clientError', answerUnreadable);
   return server;

@@ -255,8 +255,22 @@ describe('row 6: slow clients', () => {
   });
 });
 
+const LOCAL = 'Host: localhost';
+const manyHeaders = (count: number): string[] =>
+  Array.from({ length: count }, (_, i) => `X-${i}: ${i}`);
+/** `POST /run` with this encoding of its body. */
+const chunked = (encoding: string, body: string): string =>
+  [
+    'POST /run HTTP/1.1',
+    LOCAL,
+    'Content-Type: application/json',
+    `Transfer-Encoding: ${encoding}`,
+    'Connection: close',
+    '',
+    body,
+  ].join('\r\n');
+
 describe('row 7: ambiguous requests', () => {
-  const LOCAL = 'Host: localhost';
   test.each<[string, number, string]>([
     ['two Hosts', 421, request('GET /health HTTP/1.1', LOCAL, LOCAL)],
     ['a good and a bad Host', 421, request('GET /health HTTP/1.1', LOCAL, 'Host: evil.example')],
@@ -284,6 +298,24 @@ describe('row 7: ambiguous requests', () => {
       431,
       request('GET /health HTTP/1.1', LOCAL, `X-A: ${'b'.repeat(20_000)}`),
     ],
+    ['2,500 headers', 431, request('GET /health HTTP/1.1', LOCAL, ...manyHeaders(2500))],
+    ['bare line feeds', 400, 'GET /health HTTP/1.1\nHost: localhost\nConnection: close\n\n'],
+    ['a bare line feed', 400, request('GET /health HTTP/1.1', `${LOCAL}\nX-A: b`)],
+    ['a bare carriage return', 400, request('GET /health HTTP/1.1', `${LOCAL}\rX-A: b`)],
+    ['a blank before the colon', 400, request('GET /health HTTP/1.1', 'Host : localhost')],
+    ['a NUL in a header', 400, request('GET /health HTTP/1.1', LOCAL, 'X-A: \0')],
+    ['a length with a sign', 400, request('POST /run HTTP/1.1', LOCAL, 'Content-Length: +2')],
+    ['a length in hex', 400, request('POST /run HTTP/1.1', LOCAL, 'Content-Length: 0x2')],
+    ['a negative length', 400, request('POST /run HTTP/1.1', LOCAL, 'Content-Length: -2')],
+    ['a list of lengths', 400, request('POST /run HTTP/1.1', LOCAL, 'Content-Length: 2, 2')],
+    ['another encoding', 400, chunked('xchunked', '2\r\n{}\r\n0\r\n\r\n')],
+    ['chunks that are not last', 400, chunked('chunked, identity', '2\r\n{}\r\n0\r\n\r\n')],
+    ['a chunk size of 2^64', 400, chunked('chunked', '10000000000000002\r\n{}\r\n0\r\n\r\n')],
+    ['chunks with bare line feeds', 400, chunked('chunked', '2\n{}\n0\n\n')],
+    ['a method of nobody', 400, request('FETCH /health HTTP/1.1', LOCAL)],
+    ['another protocol', 400, request('GET /health HTTP/3.0', LOCAL)],
+    ['the preface of HTTP/2', 400, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+    ['TRACE', 405, request('TRACE /health HTTP/1.1', LOCAL)],
     ['no HTTP at all', 400, 'hello\r\n\r\n'],
   ])('%s: %i as a problem document with a request id', async (_, status, bytes) => {
     const server = await startService();
@@ -292,6 +324,79 @@ describe('row 7: ambiguous requests', () => {
     expect(answer).toMatch(/^x-request-id: \S+\r$/im);
     expect(answer).toMatch(/^content-type: application\/problem\+json\r$/im);
     expect(bodyOf(answer)).toMatchObject({ ok: false, status, error: expect.any(String) });
+  });
+
+  test('a body behind the length, or behind the last chunk, is a request of its own', async () => {
+    const server = await startService({ token: 'sixteen-letters!' });
+    const hidden = request('POST /run HTTP/1.1', LOCAL, 'Content-Type: application/json');
+    const bodies = [
+      `GET /health HTTP/1.1\r\n${LOCAL}\r\n\r\n${hidden}`,
+      `GET /health HTTP/1.1\r\n${LOCAL}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${hidden}`,
+    ];
+    for (const bytes of bodies) {
+      const statuses = [...(await raw(server, bytes)).matchAll(/HTTP\/1\.1 (\d+)/g)];
+      expect(statuses.map(([, status]) => Number(status))).toEqual([200, 401]);
+    }
+    expect(server.received).toEqual([]);
+  });
+
+  test('pipelined requests are answered one after the other, each by its own headers', async () => {
+    const server = await startService({ token: 'sixteen-letters!' });
+    const ask = (...headers: string[]): string =>
+      [
+        'POST /run HTTP/1.1',
+        LOCAL,
+        'Content-Type: application/json',
+        'Content-Length: 2',
+        ...headers,
+      ]
+        .join('\r\n')
+        .concat('\r\n\r\n{}');
+    const right = 'X-Looper-Token: sixteen-letters!';
+    const answer = await raw(server, ask(right), ask(), ask(right, 'Connection: close'));
+    const statuses = [...answer.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status));
+    expect(statuses).toEqual([200, 401, 200]);
+    expect(server.received).toEqual([{}, {}]);
+  });
+
+  test('chunk extensions and trailers change nothing, within a limit', async () => {
+    const server = await startService();
+    const with_ = (extension: string, trailer = ''): string =>
+      chunked('chunked', `2;${extension}\r\n{}\r\n0\r\n${trailer}\r\n`);
+    const trailer = 'X-Looper-Token: x\r\n';
+    expect(statusOf(await raw(server, with_('a=b', trailer)))).toBe(200);
+    expect(statusOf(await raw(server, with_('a'.repeat(20_000))))).toBe(413);
+    expect(server.received).toEqual([{}]);
+  });
+
+  test('an expectation that nobody knows changes nothing either', async () => {
+    const server = await startService({ token: 'sixteen-letters!' });
+    expect(statusOf(await raw(server, get('/health', 'Expect: wonders')))).toBe(200);
+    expect(statusOf(await raw(server, get('/events', 'Expect: wonders')))).toBe(401);
+    const [head, body] = post('{}', ['Expect: 100-continue', 'X-Looper-Token: sixteen-letters!']);
+    expect(await raw(server, head, body)).toMatch(/^HTTP\/1\.1 100 .*HTTP\/1\.1 200 /s);
+  });
+
+  test('who asks for a tunnel gets none', async () => {
+    const server = await startService();
+    expect(await raw(server, request('CONNECT localhost:22 HTTP/1.1', LOCAL))).toBe('');
+    expect(statusOf(await raw(server, get('/health')))).toBe(200);
+  });
+
+  test('who asks for another protocol is answered in this one', async () => {
+    const server = await startService({ token: 'sixteen-letters!' });
+    for (const protocol of ['websocket', 'h2c']) {
+      const upgrade = (path: string): string =>
+        [`GET ${path} HTTP/1.1`, LOCAL, 'Connection: Upgrade', `Upgrade: ${protocol}`]
+          .join('\r\n')
+          .concat('\r\n\r\n');
+      const connection = await open(server);
+      connection.socket.write(upgrade('/health'));
+      await waitFor('the answer', () => connection.text.includes('"ok":true'));
+      expect(statusOf(connection.text)).toBe(200);
+      connection.socket.write(upgrade('/events'));
+      await waitFor('the refusal', () => connection.text.includes('HTTP/1.1 401'));
+    }
   });
 
   test('names are compared without port, case and trailing dot', async () => {
