@@ -25,23 +25,23 @@ export function createRawClient(url: string, timeoutMs = 10_000): RawClient {
   const { hostname: host, port } = new URL(url);
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
   return {
-    send: ({ method, path, headers, body = new Uint8Array(), chunks = 0 }) =>
+    send: ({ method, path, headers, body: content = new Uint8Array(), chunks = 0 }) =>
       new Promise((resolve, reject) => {
-        const length = chunks > 0 || body.length === 0 ? {} : { 'Content-Length': body.length };
+        const length =
+          chunks > 0 || content.length === 0 ? {} : { 'Content-Length': content.length };
         const outgoing = request(
           { agent, host, port, method, path, headers: { ...length, ...headers } },
           (incoming) => {
-            buffer(incoming).then((bytes) => {
-              const text = bytes.toString('utf8');
-              resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text });
-            }, reject);
+            const { statusCode: status = 0, headers: answered } = incoming;
+            const body = buffer(incoming).then((bytes) => bytes.toString('utf8'));
+            resolve(body.then((text) => ({ status, headers: answered, text })));
           },
         );
         outgoing.setTimeout(timeoutMs, () => outgoing.destroy(new Error(`no answer: ${path}`)));
         outgoing.on('error', reject);
-        const size = Math.ceil(body.length / Math.max(1, chunks));
-        for (let at = 0; at < body.length; at += size) {
-          outgoing.write(body.subarray(at, at + size));
+        const size = Math.ceil(content.length / Math.max(1, chunks));
+        for (let at = 0; at < content.length; at += size) {
+          outgoing.write(content.subarray(at, at + size));
         }
         outgoing.end();
       }),
