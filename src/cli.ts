@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The entry: arguments, environment, signals and exit codes. Everything else is told by arguments. */
 import { CommanderError } from 'commander';
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, extname, join } from 'node:path';
 import { isatty } from 'node:tty';
@@ -72,6 +72,8 @@ async function serve(): Promise<ExitCode> {
   process.once('SIGINT', () => process.exit(EXIT.interrupted));
   process.once('SIGTERM', () => process.exit(EXIT.interrupted));
   await daemon.stop();
+  // At its exit Node restores the modes of its terminal, and aborts where that has gone.
+  if (signal === 'SIGHUP') for (const stream of [0, 1, 2]) closeSync(stream);
   return EXIT.done;
 }
 

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentCommand } from '../codex/command.ts';
 import { messageOf } from '../errors.ts';
@@ -68,7 +68,11 @@ export async function spawnAgent(
     if (identity === null) throw new Error('it was gone before it could be identified');
     return { identity, exit };
   } catch (error) {
-    throw new Error(`could not start ${command.file}: ${messageOf(error)}`, { cause: error });
+    // The system says ENOENT of the binary when it is the directory that is missing.
+    const why = existsSync(options.workspace)
+      ? `${messageOf(error)}. It, and the interpreter that its first line may name, must exist and be executable; mend that and trigger again.`
+      : `its workspace ${options.workspace} is gone. Make it anew, or trigger with another one.`;
+    throw new Error(`could not start ${command.file}: ${why}`, { cause: error });
   } finally {
     closeSync(promptFd);
     if (logFd !== null) closeSync(logFd);

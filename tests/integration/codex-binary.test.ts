@@ -78,13 +78,16 @@ describe('resolveBinary', () => {
     ['folder', 'is not a regular file'],
     ['plain-file/inside', 'does not exist'],
     ['plain-file', 'is not executable'],
-  ])('a configured %s is an error, not a reason to look elsewhere', async (name, words) => {
-    const { at, options } = setUp();
-    executable(at('bin1/codex'));
-    mkdirSync(at('folder'));
-    executable(at('plain-file'), 0o644);
-    await expect(resolveBinary({ ...options, configured: at(name) })).rejects.toThrow(words);
-  });
+  ])(
+    'a configured %s is an error, not a reason to look elsewhere (row 18)',
+    async (name, words) => {
+      const { at, options } = setUp();
+      executable(at('bin1/codex'));
+      mkdirSync(at('folder'));
+      executable(at('plain-file'), 0o644);
+      await expect(resolveBinary({ ...options, configured: at(name) })).rejects.toThrow(words);
+    },
+  );
 
   test('what lies in the workspace, or leads there or away from there, is never taken', async () => {
     const { at, options } = setUp();

@@ -15,6 +15,8 @@ const canUnshare = spawnSync('unshare', [...namespaces, 'true']).status === 0;
 if (!canUnshare)
   process.stderr.write('skipped: scope all needs unshare, which is not allowed here\n');
 
+if (process.getuid?.() !== 0) process.stderr.write("skipped: another user's agent needs root\n");
+
 async function stalePids(scope: KillScope, workspace: string | null = null): Promise<number[]> {
   const stale = await findStale({ scope, workspace, isOwnRun: (runId) => runId === 'own' });
   return stale.flatMap(({ pids }) => pids);
@@ -92,7 +94,7 @@ describe('findStale', () => {
     expect(rest.flatMap(({ pids }) => pids)).toEqual([]);
   });
 
-  it('leaves decoys alone', async () => {
+  it('leaves decoys alone (row 27)', async () => {
     const decoys = [
       startDecoy('bash', ['-c', 'sleep 60; : codex exec']),
       startDecoy('bash', ['-c', 'sleep 60; : codex --ask-for-approval never exec']),
@@ -114,7 +116,7 @@ describe('findStale', () => {
     expect(decoys.filter((pid) => !looksAlive(pid))).toEqual([]);
   });
 
-  it.runIf(process.getuid?.() === 0)("leaves another user's agent alone", async () => {
+  it.runIf(process.getuid?.() === 0)("leaves another user's agent alone (row 28)", async () => {
     const ours = startDecoy('codex', ['exec']);
     const theirs = startDecoy('codex', ['exec'], { uid: 65534 });
     const found = await waitFor('our agent', async () => {

@@ -32,7 +32,7 @@ describe.runIf(process.platform === 'linux')('stopTree', () => {
   });
 
   it.each(['native', 'launcher'] as const)(
-    'reaches whatever left the group (%s)',
+    'reaches whatever left the group (%s) (row 21)',
     async (shape) => {
       const { env, marker } = markRun();
       const agent = await startAgent([], { env, shape, starts: [...ESCAPES, 'deaf'] });
@@ -43,7 +43,7 @@ describe.runIf(process.platform === 'linux')('stopTree', () => {
     },
   );
 
-  it('kills an agent that ignores SIGINT and SIGTERM once its grace is over', async () => {
+  it('kills an agent that ignores SIGINT and SIGTERM once its grace is over (row 20)', async () => {
     const { env, marker } = markRun();
     const agent = await startAgent([], { env, mode: 'stubborn', starts: ESCAPES });
     const start = performance.now();
@@ -54,7 +54,7 @@ describe.runIf(process.platform === 'linux')('stopTree', () => {
   });
 
   it.each(['storm', 'bare-storm', 'relay'])(
-    'outruns a tree that forks into new sessions (%s)',
+    'outruns a tree that forks into new sessions (%s) (row 22)',
     async (kind) => {
       const { env, marker } = markRun();
       const agent = await startAgent([], { env, mode: 'stubborn', starts: [kind] });

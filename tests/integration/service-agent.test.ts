@@ -47,7 +47,7 @@ async function startWitness(env: Record<string, string> = {}) {
   return { service, seen };
 }
 
-test('the prompt arrives on stdin byte by byte, and never on the command line', async () => {
+test('the prompt arrives on stdin byte by byte, and never on the command line (row 26)', async () => {
   const { service, seen } = await startWitness();
   const prompts = ['-x', '-', 'help', '--yolo', ' blank \r\n\ttab and \0 e\u0301 🧑‍🚀'];
   prompts.push(`-c model="pwned" ${'x'.repeat(200_000)}`);
@@ -59,7 +59,7 @@ test('the prompt arrives on stdin byte by byte, and never on the command line', 
   }
 });
 
-test('a default prompt of nearly 1 MiB arrives whole', async () => {
+test('a default prompt of nearly 1 MiB arrives whole (row 26)', async () => {
   const prompt = `--yolo\n${'äöü '.repeat(149_000)}`;
   const { service, seen } = await startWitness();
   const file = join(service.home, 'prompt.txt');

@@ -63,7 +63,7 @@ async function untilCounting({ looper }: Service, runId: string): Promise<void> 
   await waitFor('some lines', () => linesOf(looper.log(runId)).length > 20);
 }
 
-test('kill -9 in the middle of the output: all of it is there, and a new daemon adopts (row 33)', async () => {
+test('kill -9 in the middle of the output: all of it is there, and a new daemon adopts (rows 28, 33)', async () => {
   await using zulip = await startFakeZulip();
   const service = await startService({
     scenario: countingAndWaiting,

@@ -10,7 +10,7 @@ const flooding: Scenario = { steps: [{ do: 'flood', megabytes: 3 }, { do: 'hang'
 test.each<[string, Scenario, Record<string, string>, string, string]>([
   ['turn time', chatty, { LOOPER_TURN_TIMEOUT_SECONDS: '0.5' }, 'timed_out', 'timed_out'],
   ['run time', chatty, { LOOPER_RUN_TIMEOUT_SECONDS: '0.5' }, 'timed_out', 'timed_out'],
-  ['silence', silent, { LOOPER_STALL_SECONDS: '0.6' }, 'stalled', 'stalled'],
+  ['silence (row 25)', silent, { LOOPER_STALL_SECONDS: '0.6' }, 'stalled', 'stalled'],
   ['log size', flooding, { LOOPER_MAX_LOG_BYTES: '2000000' }, 'limit_reached', 'log_limit'],
 ])('%s', async (_, scenario, env, outcome, turnOutcome) => {
   const service = await startService({ scenario, env });

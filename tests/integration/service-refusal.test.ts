@@ -68,7 +68,7 @@ test('an announcement that fails is a warning where none is required (row 11)', 
   expect(body['warnings']).toEqual([expect.stringContaining('Invalid API key')]);
 });
 
-test('a missing agent or log directory is a 503 before anything is announced or stopped', async () => {
+test('a missing agent or log directory is a 503 before anything is announced or stopped (row 18)', async () => {
   await using zulip = await startFakeZulip();
   const service = await startService({
     scenario: hanging,

@@ -30,54 +30,57 @@ const DECOYS: Readonly<Record<string, string>> = {
   'other-subcommand': `exec -a codex bash mcp-server exec`,
 };
 
-test.runIf(canUnshare)('decoys of every kind survive ten runs, stale agents do not', async () => {
-  const decoys = Object.keys(DECOYS);
-  const service = await startService({
-    scenario: { steps: [{ do: 'hang' }] },
-    env: (home) => {
-      const agents = join(home, 'agents');
-      for (const name of [...decoys, 'stale', 'ancestor']) {
-        const directory = join(agents, name);
-        mkdirSync(directory, { recursive: true });
-        // Whatever bash takes for its script's name; without one it reads this from its stdin.
-        for (const script of ['exec', 'resume', 'mcp-server', 'exec the plan', 'codex exec']) {
-          writeFileSync(join(directory, script), 'eval "$CODE"; :');
+test.runIf(canUnshare)(
+  'decoys of every kind survive ten runs, stale agents do not (row 27)',
+  async () => {
+    const decoys = Object.keys(DECOYS);
+    const service = await startService({
+      scenario: { steps: [{ do: 'hang' }] },
+      env: (home) => {
+        const agents = join(home, 'agents');
+        for (const name of [...decoys, 'stale', 'ancestor']) {
+          const directory = join(agents, name);
+          mkdirSync(directory, { recursive: true });
+          // Whatever bash takes for its script's name; without one it reads this from its stdin.
+          for (const script of ['exec', 'resume', 'mcp-server', 'exec the plan', 'codex exec']) {
+            writeFileSync(join(directory, script), 'eval "$CODE"; :');
+          }
+          writeFileSync(join(directory, 'codex exec.md'), 'eval "$CODE"; :');
         }
-        writeFileSync(join(directory, 'codex exec.md'), 'eval "$CODE"; :');
-      }
-      const starts = decoys.map(
-        (name) => `(cd ${join(agents, name)} && CODE='sleep 60' && export CODE && exec 0<exec &&
+        const starts = decoys.map(
+          (name) => `(cd ${join(agents, name)} && CODE='sleep 60' && export CODE && exec 0<exec &&
           ${DECOYS[name]}) &`,
-      );
-      // The daemon itself is started by a `codex exec`.
-      const script = `${starts.join('\n')}
+        );
+        // The daemon itself is started by a `codex exec`.
+        const script = `${starts.join('\n')}
         (cd ${join(agents, 'stale')} && CODE='sleep 60' exec -a codex bash exec) &
         cd ${join(agents, 'ancestor')} || exit 1
         CODE='"$DAEMON" "$CLI" serve' DAEMON=$1 CLI=$2 bash -c 'exec -a codex bash exec'`;
-      writeFileSync(join(home, 'start.sh'), script);
-      const binary = linkFakeCodex(join(home, 'bin'));
-      return { LOOPER_KILL_SCOPE: 'all', CODEX_EXEC_BINARY: binary };
-    },
-    within: [...namespaces, 'bash', 'start.sh'],
-  });
-  const { home } = service;
-  /** Each is a shell and its sleep. */
-  const pidsOf = (name: string): number[] => pidsWorkingIn(join(home, 'agents', name));
-  for (const name of [...decoys, 'stale']) {
-    await waitFor(`${name} to start`, () => pidsOf(name).length === 2);
-  }
-  const before = decoys.map(pidsOf);
+        writeFileSync(join(home, 'start.sh'), script);
+        const binary = linkFakeCodex(join(home, 'bin'));
+        return { LOOPER_KILL_SCOPE: 'all', CODEX_EXEC_BINARY: binary };
+      },
+      within: [...namespaces, 'bash', 'start.sh'],
+    });
+    const { home } = service;
+    /** Each is a shell and its sleep. */
+    const pidsOf = (name: string): number[] => pidsWorkingIn(join(home, 'agents', name));
+    for (const name of [...decoys, 'stale']) {
+      await waitFor(`${name} to start`, () => pidsOf(name).length === 2);
+    }
+    const before = decoys.map(pidsOf);
 
-  const first = await service.run();
-  expect(first.body['killed_codex_exec_pids']).toHaveLength(1);
-  expect(pidsOf('stale')).toEqual([]);
-  for (let round = 2; round <= 11; round += 1) {
-    const { body } = await service.run();
-    expect(body['killed_codex_exec_pids']).toHaveLength(1);
-  }
-  expect(decoys.map(pidsOf)).toEqual(before);
-  // Nothing piles up from launch to launch.
-  expect(service.looper.output()).not.toContain('Warning');
-  // It would have taken the daemon with it.
-  expect(pidsOf('ancestor')).not.toEqual([]);
-});
+    const first = await service.run();
+    expect(first.body['killed_codex_exec_pids']).toHaveLength(1);
+    expect(pidsOf('stale')).toEqual([]);
+    for (let round = 2; round <= 11; round += 1) {
+      const { body } = await service.run();
+      expect(body['killed_codex_exec_pids']).toHaveLength(1);
+    }
+    expect(decoys.map(pidsOf)).toEqual(before);
+    // Nothing piles up from launch to launch.
+    expect(service.looper.output()).not.toContain('Warning');
+    // It would have taken the daemon with it.
+    expect(pidsOf('ancestor')).not.toEqual([]);
+  },
+);

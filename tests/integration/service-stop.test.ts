@@ -22,7 +22,7 @@ const stubborn: Scenario = {
   ],
 };
 
-test('a stubborn agent and all that it started are gone when the stop is answered', async () => {
+test('a stubborn agent and all that it started are gone when the stop is answered (rows 20, 21)', async () => {
   const service = await startService({
     scenario: stubborn,
     env: { LOOPER_KILL_GRACE_SECONDS: '0.3' },
@@ -49,7 +49,7 @@ test('a stubborn agent and all that it started are gone when the stop is answere
   );
 });
 
-test('what an agent leaves behind when it ends by itself is gone too', async () => {
+test('what an agent leaves behind when it ends by itself is gone too (rows 21, 23)', async () => {
   const service = await startService({
     scenario: {
       steps: [

@@ -28,6 +28,7 @@ const WAYS = {
 export type Way = keyof typeof WAYS;
 
 export const ALL_WAYS = Object.keys(WAYS) as Way[];
+export const OWN_SESSION = ALL_WAYS.filter((way) => WAYS[way].shell('').includes('setsid'));
 /** Out of reach without cgroup or PID namespace once the command that started them has ended. */
 export const LOST_AFTER_SHELL = ALL_WAYS.filter((way) => WAYS[way].needs !== 'nothing');
 /** Out of reach at once. */
