@@ -151,6 +151,7 @@ async function drive(
 ): Promise<RunEnd> {
   const { record, limits } = order;
   const command = turnCommand(order.command, order.firstTurn, writer.files.lastMessage(1));
+  const runStart = performance.now();
   const context: TurnContext = {
     order,
     writer,
@@ -159,7 +160,8 @@ async function drive(
       workspace: record.workspace,
       command: formatCommand(command),
     }),
-    runDeadline: limits.runTimeoutMs === null ? null : performance.now() + limits.runTimeoutMs,
+    runStart,
+    runDeadline: limits.runTimeoutMs === null ? null : runStart + limits.runTimeoutMs,
     stop,
     cgroup,
     onLook: () => undefined,

@@ -6,7 +6,10 @@ const LAST_RETRY_MS = 300_000;
 const LONGEST_PAUSE_MS = 3_600_000;
 
 export interface Clock {
+  /** Milliseconds since the epoch: how old something is. */
   now(): number;
+  /** Milliseconds that only ever pass: how long to wait, also when somebody sets the clock. */
+  elapsed(): number;
   /** Rejects when the signal aborts. */
   sleep(ms: number, signal: AbortSignal): Promise<unknown>;
   /** From 0 to 1. */
@@ -15,6 +18,7 @@ export interface Clock {
 
 export const systemClock: Clock = {
   now: Date.now,
+  elapsed: () => performance.now(),
   sleep: (ms, signal) => delay(ms, undefined, { signal, ref: false }),
   random: Math.random,
 };

@@ -37,6 +37,7 @@ export interface Sender {
 interface Waiting {
   readonly letter: Letter;
   failures: number;
+  /** On the clock that only ever goes on. */
   notBefore: number;
 }
 
@@ -100,10 +101,11 @@ export function createSender(name: string, options: SenderOptions): Sender {
     }
     if (result.isRefusal) {
       next.failures += 1;
-      next.notBefore = clock.now() + retryDelay(next.failures, result.retryAfterMs, clock.random());
+      next.notBefore =
+        clock.elapsed() + retryDelay(next.failures, result.retryAfterMs, clock.random());
     } else {
       failures += 1;
-      pausedUntil = clock.now() + retryDelay(failures, result.retryAfterMs, clock.random());
+      pausedUntil = clock.elapsed() + retryDelay(failures, result.retryAfterMs, clock.random());
     }
   };
 
@@ -118,7 +120,7 @@ export function createSender(name: string, options: SenderOptions): Sender {
         null,
       );
       if (to === null || next === null) return;
-      const waitMs = dueAt(next) - clock.now();
+      const waitMs = dueAt(next) - clock.elapsed();
       if (waitMs <= 0) {
         await sendNext(to, next);
         continue;

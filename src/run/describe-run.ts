@@ -94,9 +94,11 @@ function countOf(names: readonly string[]): string {
   return `${names.length} (${shown}${names.length > SHOWN_NAMES ? ', …' : ''})`;
 }
 
-function durationOf({ started_at, finished_at }: RunRecord): string {
+function durationOf({ started_at, finished_at, summary }: RunRecord): string {
   if (started_at === null || finished_at === null) return '';
-  const seconds = Math.max(0, Date.parse(finished_at) - Date.parse(started_at)) / 1000;
+  const betweenMs = Math.max(0, Date.parse(finished_at) - Date.parse(started_at));
+  // The runner's own clock, which nobody sets, where it lived to say it.
+  const seconds = summary?.duration_seconds ?? betweenMs / 1000;
   if (seconds < 90) return ` after ${Math.round(seconds)} s`;
   const minutes = Math.round(seconds / 60);
   return minutes < 90 ? ` after ${minutes} min` : ` after ${(minutes / 60).toFixed(1)} h`;

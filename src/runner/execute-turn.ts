@@ -12,6 +12,8 @@ export interface TurnContext {
   readonly order: RunOrder;
   readonly writer: RunWriter;
   readonly logFd: number;
+  /** When the run began, and when it must be over, on the clock of `performance.now()`. */
+  readonly runStart: number;
   readonly runDeadline: number | null;
   readonly stop: AbortSignal;
   readonly cgroup: RunCgroup;

@@ -22,14 +22,13 @@ export function recordTurnEnd({ writer }: TurnContext, { message, warnings }: Ve
 
 /** `facts`: what the turns' records do not say. */
 export function summarise(
-  { writer: { record } }: TurnContext,
+  { writer: { record }, runStart }: TurnContext,
   facts: Partial<Omit<RunSummary, 'turns' | 'usage' | 'usage_by_ticket' | 'duration_seconds'>>,
 ): RunSummary {
   const byTicket: Record<string, RunSummary['usage']> = {};
   for (const { ticket, usage } of record.turns) {
     if (ticket !== null) byTicket[ticket] = addUsage(byTicket[ticket] ?? NO_USAGE, usage);
   }
-  const started = Date.parse(record.started_at ?? record.created_at);
   return {
     tickets_done: [],
     tickets_waiting: [],
@@ -40,7 +39,8 @@ export function summarise(
     turns: record.turns.length,
     usage: record.turns.reduce((sum, { usage }) => addUsage(sum, usage), NO_USAGE),
     usage_by_ticket: byTicket,
-    duration_seconds: Math.max(0, Math.round((Date.now() - started) / 1000)),
+    // Whoever sets the clock meanwhile changes no duration.
+    duration_seconds: Math.round((performance.now() - runStart) / 1000),
   };
 }
 

@@ -20,15 +20,18 @@ import { tempDir } from '../support/temp-dir.ts';
 
 const RUN = '0a1b2c3d';
 const MINUTE = 60_000;
+const DAY = 1_440 * MINUTE;
 const T0 = Date.parse('2026-01-01T00:00:00.000Z');
 
 /** Time passes only by `pass`, which wakes who sleeps until then, in order. */
 function fakeClock() {
   let time = T0;
+  let setBy = 0;
   let sleepers: { until: number; wake: () => void }[] = [];
   const waits: number[] = [];
   const clock: Clock = {
-    now: () => time,
+    now: () => time + setBy,
+    elapsed: () => time,
     random: () => 0.5,
     sleep: (ms, signal) =>
       new Promise((resolve, reject) => {
@@ -59,7 +62,11 @@ function fakeClock() {
     }
     time = end;
   };
-  return { clock, pass, settle, waits };
+  /** Somebody sets the clock. */
+  const set = (byMs: number): void => {
+    setBy += byMs;
+  };
+  return { clock, pass, set, settle, waits };
 }
 
 type Given = Partial<Omit<OutboxOptions, 'channels' | 'clock'>>;
@@ -313,6 +320,24 @@ describe('a chat that is down', () => {
     expect(waits.slice(0, 9)).toEqual([
       5000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000, 300_000,
     ]);
+  });
+
+  it('row 54: is asked again as soon, whatever is done to the clock', async () => {
+    const a = scriptedChannel('a');
+    const { outbox, pass, set, settle } = setUp([a]);
+    // Set forward by a day, it would make old news of it.
+    for (const [runId, byMs] of [
+      ['11111111', -DAY],
+      ['22222222', DAY / 2],
+    ] as const) {
+      a.does = 'fail';
+      outbox.post(end(runId, runId));
+      await settle();
+      set(byMs);
+      a.does = 'deliver';
+      await pass(MINUTE);
+    }
+    expect(a.delivered).toEqual(['11111111', '22222222']);
   });
 
   it('is left alone for as long as it asks', async () => {

@@ -46,6 +46,12 @@ describe('describeEnd', () => {
     ]);
   });
 
+  it('tells the time that the runner took, whatever was done to the clock meanwhile (row 54)', () => {
+    for (const finished_at of ['2026-01-02T00:12:00.000Z', '2025-12-31T00:12:00.000Z']) {
+      expect(describeEnd({ ...RECORD, finished_at }, true)).toContain(': succeeded after 12 min. ');
+    }
+  });
+
   it('says how to answer a question before it quotes it, whatever is cut off later', () => {
     const question = { ticket: null, title: 'Which port?', text: '80 or 8080', asked_at: '' };
     const text = describeEnd({ ...RECORD, outcome: 'waiting', question, summary: null }, true);
