@@ -153,25 +153,28 @@ test('a workspace outside of the roots is refused, whatever its name looks like 
   expect((await service.run({ workspace: join(roots, 'inside') })).status).toBe(200);
 });
 
-test('a workspace that is swapped for a link while its run waits gets no agent (row 69)', async () => {
-  const service = await startService({
-    env: (home) => ({ LOOPER_WORKSPACE_ROOTS: join(home, 'workspace') }),
-  });
-  const inside = join(service.workspace, 'inside');
-  const outside = join(service.home, 'outside');
-  for (const path of [inside, outside]) mkdirSync(path);
-  const scenarioPath = writeScenario(outside, {});
-  const answer = service.run({ workspace: inside, codex_exec_delay_seconds: 1 });
-  await waitFor('its record', () => readRecords(service.looper.logDirectory).length === 1);
-  renameSync(inside, `${inside}-of-before`);
-  symlinkSync(outside, inside);
-  expect(await answer).toMatchObject({
-    status: 403,
-    body: { error: expect.stringContaining('LOOPER_WORKSPACE_ROOTS') },
-  });
-  expect(readRecords(service.looper.logDirectory)).toMatchObject([{ outcome: 'spawn_failed' }]);
-  expect(readCalls(scenarioPath)).toEqual([]);
-});
+test.each([
+  ['outside', 403, 'lies outside of LOOPER_WORKSPACE_ROOTS'],
+  ['workspace/other', 422, 'was replaced by a link'],
+])(
+  'a workspace that is swapped for a link to %s while its run waits gets no agent (row 69)',
+  async (to, status, words) => {
+    const service = await startService({
+      env: (home) => ({ LOOPER_WORKSPACE_ROOTS: join(home, 'workspace') }),
+    });
+    const given = join(service.workspace, 'given');
+    const target = join(service.home, to);
+    for (const path of [given, target]) mkdirSync(path);
+    const scenarioPath = writeScenario(target, {});
+    const answer = service.run({ workspace: given, codex_exec_delay_seconds: 1 });
+    await waitFor('its record', () => readRecords(service.looper.logDirectory).length === 1);
+    renameSync(given, `${given}-of-before`);
+    symlinkSync(target, given);
+    expect(await answer).toMatchObject({ status, body: { error: expect.stringContaining(words) } });
+    expect(readRecords(service.looper.logDirectory)).toMatchObject([{ outcome: 'spawn_failed' }]);
+    expect(readCalls(scenarioPath)).toEqual([]);
+  },
+);
 
 test('a caller chooses neither binary nor arguments nor environment of the agent (row 70)', async () => {
   const service = await startService();
