@@ -128,13 +128,14 @@ describe.runIf(home !== null)('the cgroup of a run', () => {
   test('and after runner and daemon were, by a daemon that lives in another', async () => {
     const escapes = planEscapes();
     const elsewhere = join(home ?? '', `test-${process.pid}`);
+    // Registered first, done last: by then nobody lives there.
+    onTestFinished(() => {
+      spawnSync('rmdir', [elsewhere]);
+    });
     const script = 'mkdir -p "$0" && echo 0 >"$0/cgroup.procs" && exec "$@"';
     const service = await startService({
       scenario: lasting(escapes),
       within: ['sh', '-c', script, elsewhere],
-    });
-    onTestFinished(() => {
-      spawnSync('rmdir', [elsewhere]);
     });
     const runId = await startedEscaping(service, escapes);
     const cgroup = join(elsewhere, `looper-${runId}`);

@@ -66,6 +66,13 @@ export function planEscapes(): Escapes {
 
 /** This process's cgroup v2, as the kernel names it, where it can be written; found independently. */
 export function ownCgroup(): string | null {
+  known ??= { path: findOwnCgroup() };
+  return known.path;
+}
+
+let known: { readonly path: string | null } | undefined;
+
+function findOwnCgroup(): string | null {
   if (process.platform !== 'linux') return null;
   const path = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1];
   const mount = spawnSync('findmnt', ['-n', '-t', 'cgroup2', '-o', 'TARGET']).stdout?.toString();

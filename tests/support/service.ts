@@ -1,7 +1,9 @@
-import { mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { RunRecord } from '../../src/runs/record.ts';
+import { ownCgroup } from './escapes.ts';
 import type { FakeZulip } from './fake-zulip.ts';
 import { readCalls, writeScenario, type FakeCall, type Scenario } from './fake-codex.ts';
 import { startLooper, type Answer, type Looper, type LooperOptions } from './looper.ts';
@@ -53,7 +55,10 @@ export async function startService(
     onTestFinished(() => looper.kill());
     return looper;
   };
-  onTestFinished(() => killAll(home));
+  onTestFinished(() => {
+    killAll(home);
+    removeCgroups(join(home, 'logs'));
+  });
   let looper = await start({});
   const run = (fields: Readonly<Record<string, unknown>> = {}): Promise<Answer> =>
     looper.post('/run', { zulip_message: 'Go', codex_prompt: 'Do it', workspace, ...fields });
@@ -139,6 +144,16 @@ function killAll(home: string): void {
         // It has ended meanwhile.
       }
     }
+  }
+}
+
+/** Of runs whose runner was killed when the test ended; nobody comes to sweep them. */
+function removeCgroups(logDirectory: string): void {
+  const own = ownCgroup();
+  if (own === null || !existsSync(logDirectory)) return;
+  for (const { run_id } of readRecords(logDirectory)) {
+    const directory = join(own, `looper-${run_id}`);
+    if (existsSync(directory)) spawnSync('rmdir', [directory]);
   }
 }
 
