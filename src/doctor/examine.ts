@@ -54,7 +54,13 @@ export async function examine(patient: Patient): Promise<readonly Finding[]> {
   const channels = checkChannels(config, file, environment);
   const secretNames = [...config.secretNames, ...file.secretNames];
   const findings = await withPrivateFolder(config.logs.directory, (folder) =>
-    examineWith(patient, { folder, environment: agentEnvironment(patient, secretNames) }),
+    examineWith(patient, {
+      folder,
+      environment: environmentWith(patient, config.agentEnvironment, secretNames),
+      // Which of the env file's variables are secrets cannot be told where the file that names
+      // them has a problem, and who only tells its version needs none.
+      askingEnvironment: environmentWith(patient, {}, secretNames),
+    }),
   );
   const { text } = createRedactor([
     ...config.secretValues,
@@ -79,11 +85,13 @@ interface Means {
   readonly folder: string;
   /** What an agent would get to see, but for the marker of a run. */
   readonly environment: Readonly<Record<string, string>>;
+  /** What the commands get to see that are asked something here. */
+  readonly askingEnvironment: Readonly<Record<string, string>>;
 }
 
 async function examineWith(patient: Patient, means: Means): Promise<readonly Finding[]> {
   const { config, environment, signal } = patient;
-  const asking = { environment: means.environment, cwd: means.folder, signal };
+  const asking = { environment: means.askingEnvironment, cwd: means.folder, signal };
   const place = {
     config,
     environment,
@@ -189,13 +197,14 @@ async function foretell(
   });
 }
 
-function agentEnvironment(
+function environmentWith(
   { config, environment }: Patient,
+  envFileRest: Config['agentEnvironment'],
   secretNames: readonly string[],
 ): Readonly<Record<string, string>> {
   const { LOOPER_RUN_ID: _none, ...rest } = buildAgentEnvironment({
     daemonEnv: environment,
-    envFileRest: config.agentEnvironment,
+    envFileRest,
     secretNames,
     runId: '',
     url: `${config.client.baseUrl}/run`,
