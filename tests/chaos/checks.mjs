@@ -1,9 +1,11 @@
 /** What must hold for the files of every run once it has ended. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { listBases, readEnd, readEvents, readRecord, readText } from './run-files.mjs';
 
 const BOOT_ID = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 const TRAILER = /^# (?:codex_exec_return_code=(-?\d+)|looper_outcome=(\w+))$/;
+const CGROUPS = '/sys/fs/cgroup';
 /** Outcomes that a campaign can bring about; any other one is a fault. */
 const EXPECTED = ['succeeded', 'failed', 'stopped', 'shutdown', 'replaced', 'lost'];
 const REBOOTED = 'The machine was restarted while it ran.';
@@ -52,9 +54,11 @@ export function createChecks(logs, violation) {
         checkRun(base, kills);
       }
     },
-    /** For the end of a campaign: whether anything was written about an ended run later. */
+    /** For the end of a campaign: whether anything came of an ended run later, or is left of it. */
     checkAll: () => {
+      const cgroups = new Set(listCgroups(CGROUPS));
       for (const base of listBases(logs)) {
+        if (cgroups.has(`looper-${base.split('-').at(-1)}`)) violation('its cgroup is left', base);
         const ends = readEvents(logs, base, 'end').length;
         if (ends !== 1) violation(`${ends} final events`, base);
       }
@@ -103,6 +107,15 @@ function checkLog(record, say) {
   for (const { log_start, log_end } of record.turns) {
     checkNumbers(bytes.subarray(log_start, log_end ?? bytes.length).toString(), say);
   }
+}
+
+/** The names of all cgroups of the machine that can be seen. */
+function listCgroups(directory) {
+  if (!existsSync(directory)) return [];
+  const folders = readdirSync(directory, { withFileTypes: true }).filter((one) =>
+    one.isDirectory(),
+  );
+  return folders.flatMap(({ name }) => [name, ...listCgroups(join(directory, name))]);
 }
 
 /** `line 1`, `line 2`, … without a gap, and as many as the agent says when it got to say so. */

@@ -161,6 +161,7 @@ function nameOf(path) {
   return basename(String(path))
     .replace(/^codex-exec-\d{8}-\d{6}-(auto)?[0-9a-f]{8}/, 'run')
     .replace(/\.\d+\.tmp$/, '.tmp')
+    .replace(/^looper-(auto)?[0-9a-f]{8}$/, 'cgroup')
     .replace(/\.turn\d+\./, '.turn.')
     .replace(/^looper-server\.\d+\.log$/, 'server.log')
     .replace(/^[0-9a-f]{16}\.json/, 'carry.json')
