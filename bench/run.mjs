@@ -1,45 +1,40 @@
 /**
- * Measures what a trigger costs, beside floors that are measured in the same run, and prints one
- * table in Markdown. `npm run bench`; `-- --quick` for a first impression.
+ * Measures Looper beside floors that are measured in the same run, in turn with it, and prints
+ * Markdown. `npm run bench`; `-- --quick` for a first impression; a word runs one part only:
+ * launch, cold, idle, rates, capture, turns, stop, scale.
  */
-import { cpus } from 'node:os';
 import { measureCapture } from './capture.mjs';
-import { measureDirectSpawn, measureLaunch } from './launch.mjs';
-import { measureMemory } from './memory.mjs';
+import { measureLaunch } from './launch.mjs';
+import { measureStop, measureTurns } from './loop.mjs';
+import { createReport } from './report.mjs';
+import { measureScale } from './scale.mjs';
+import { measureColdStart, measureIdle, measureRates } from './servers.mjs';
 
-const quick = process.argv.includes('--quick');
+const words = process.argv.slice(2);
+const quick = words.includes('--quick');
+const wanted = words.filter((word) => !word.startsWith('--'));
 const repetitions = quick ? 5 : 20;
-const rows = [];
+const report = createReport();
 
-const direct = await measureDirectSpawn(repetitions);
-row('agent spawned directly (floor)', direct, 'ms');
-for (const standby of [true, false]) {
-  for (const stale of [false, true]) {
-    const label = `${stale ? 1 : 0} stale, ${standby ? 'with' : 'without'} standby`;
-    const { toAgent, toAnswer } = await measureLaunch({ repetitions, standby, stale });
-    row(`trigger → agent's first instruction, ${label}`, toAgent, 'ms');
-    row(`trigger → response, ${label}`, toAnswer, 'ms');
-  }
+const parts = {
+  launch: () => measureLaunch(report, { repetitions }),
+  cold: () => measureColdStart(report, { repetitions }),
+  idle: () =>
+    measureIdle(
+      report,
+      quick ? { restSeconds: 15, seconds: 10 } : { restSeconds: 30, seconds: 60 },
+    ),
+  rates: () => measureRates(report, { repetitions: 3, seconds: quick ? 1 : 3 }),
+  capture: () => measureCapture(report, { repetitions: quick ? 2 : 7, megabytes: 200 }),
+  turns: () => measureTurns(report, { repetitions: quick ? 1 : 4 }),
+  stop: () => measureStop(report, { repetitions }),
+  scale: () =>
+    measureScale(report, { repetitions, tickets: 10_000, runs: 10_000, processes: 2_000 }),
+};
+const unknown = wanted.filter((word) => !Object.hasOwn(parts, word));
+if (unknown.length > 0) throw new Error(`no such part: ${unknown.join(', ')}`);
+if (process.platform !== 'linux') throw new Error('the benchmark reads /proc: it needs Linux');
+for (const [name, measure] of Object.entries(parts)) {
+  if (wanted.length === 0 || wanted.includes(name)) await measure();
 }
-if (process.platform === 'linux') {
-  for (const standby of [true, false]) {
-    const { daemon, runners } = await measureMemory({ standby });
-    row(`idle PSS of the daemon, ${standby ? 'with' : 'without'} standby`, [daemon], 'MB');
-    for (const runner of runners) row('idle PSS of the standby runner', [runner], 'MB');
-  }
-}
-const { ours, direct: redirect } = await measureCapture(quick ? 1 : 5);
-row('200 MB of output straight into a file (floor)', redirect, 'ms');
-row('200 MB of output through a run', ours, 'ms');
-
-console.log(`Node ${process.versions.node}, ${process.platform}, ${cpus().length} cores\n`);
-console.log('| what | median | p95 | n |\n|---|---|---|---|');
-console.log(rows.join('\n'));
-
-function row(what, values, unit) {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
-  rows.push(
-    `| ${what} | ${at(0.5).toFixed(1)} ${unit} | ${at(0.95).toFixed(1)} ${unit} | ${sorted.length} |`,
-  );
-}
+report.print();
