@@ -102,7 +102,9 @@ export function createRuns(deps: RunDeps): Runs {
       // The run that is active may be meant to outlive this daemon.
       off.throwIfAborted();
       const { replacedRunId, killedPids } = await clearTheWay(plan);
-      await delay(request.delayMs, undefined, { signal: off }).catch(() => undefined);
+      if (request.delayMs > 0) {
+        await delay(request.delayMs, undefined, { signal: off }).catch(() => undefined);
+      }
       off.throwIfAborted();
       let agent = null;
       if (run !== null && runner !== null && plan.mode !== 'none') {

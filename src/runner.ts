@@ -46,8 +46,6 @@ async function main(): Promise<void> {
 
   const { logDirectory } = order;
   const cgroup = createRunCgroup(order.record.run_id);
-  // The kernel takes some milliseconds, in which lock, sweep and files are seen to.
-  void cgroup.enter();
   const lock = await acquireLock({
     directory: logDirectory,
     lock: 'run',
@@ -56,7 +54,6 @@ async function main(): Promise<void> {
   });
   if (lock.kind === 'refused') {
     gate.reply({ kind: 'busy', holder: lock.holder });
-    await cgroup.close();
     return;
   }
   try {
@@ -120,10 +117,8 @@ async function holdRun(
     finish(bareEnd('spawn_failed', reason));
     return;
   }
-  const isRun = createRunIdLookup(order.logDirectory);
   const leftover = await sweepMarked({
-    // Of this run nothing was started yet, and its own cgroup is being made.
-    marker: (id) => id !== runId && isRun(id),
+    marker: createRunIdLookup(order.logDirectory),
     graceMs: LEFTOVER_GRACE_MS,
     // The daemon has just looked, too.
     cleanLooks: 1,

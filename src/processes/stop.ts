@@ -12,7 +12,7 @@ const KILL_LIMIT_MS = 3000;
 const RESCAN_MS = 10;
 /** Consecutive looks that must find nobody before the tree counts as gone. */
 const CLEAN_LOOKS = 3;
-const LOOK_PAUSE_MS = 5;
+const LOOK_PAUSE_MS = 2;
 /** Consecutive scans that must find nobody new before the frozen are killed, or this long. */
 const CALM_SCANS = 2;
 const FREEZE_LIMIT_MS = 1000;

@@ -139,15 +139,28 @@ export interface Standby {
   take(): GatedRunner;
   /** Takes back a runner that was not needed. */
   giveBack(runner: GatedRunner): void;
-  /** Spawns the next one to stand by, unless one does, none is wanted, or none can be spawned. */
+  /** Spawns the next one to stand by in a moment, unless one does, or none can be spawned. */
   refill(): void;
   stop(): void;
 }
 
+/** A spawn blocks us for some milliseconds: whoever waits for the answer to a launch goes first. */
+const REFILL_PAUSE_MS = 10;
+
 /** Keeps at most one runner waiting, so that the next launch does not pay for a Node start. */
 export function createStandby(options: RunnerSpawnOptions, wanted: boolean): Standby {
   let waiting: GatedRunner | null = null;
+  let refilling: NodeJS.Timeout | undefined;
   let stopped = false;
+  const spawnNext = (): void => {
+    if (stopped || waiting?.isWaiting() === true) return;
+    try {
+      waiting = spawnRunner(options);
+    } catch (error) {
+      // It only saves time: the launch that needs a runner spawns one, and says why it cannot.
+      if (!(error instanceof LooperError)) throw error;
+    }
+  };
   const send = (runner: GatedRunner): void => {
     runner.closeGate();
     sendSignal(runner.identity, 'SIGTERM');
@@ -167,16 +180,12 @@ export function createStandby(options: RunnerSpawnOptions, wanted: boolean): Sta
       else send(runner);
     },
     refill: () => {
-      if (!wanted || stopped || waiting?.isWaiting() === true) return;
-      try {
-        waiting = spawnRunner(options);
-      } catch (error) {
-        // It only saves time: the launch that needs a runner spawns one, and says why it cannot.
-        if (!(error instanceof LooperError)) throw error;
-      }
+      clearTimeout(refilling);
+      if (wanted) refilling = setTimeout(spawnNext, REFILL_PAUSE_MS);
     },
     stop: () => {
       stopped = true;
+      clearTimeout(refilling);
       if (waiting !== null) send(waiting);
       waiting = null;
     },
