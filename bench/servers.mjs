@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { endServer, pause, startServer } from './processes.mjs';
 import { interleave, median } from './report.mjs';
 
-const TOKEN = 'a token of the benchmark';
+const TOKEN = 'a-token-of-the-benchmark';
 const SETTINGS = {
   LOOPER_ENV_FILE: '/dev/null',
   LOOPER_KILL_SCOPE: 'owned',

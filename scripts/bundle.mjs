@@ -1,13 +1,13 @@
 /**
- * Bundles the two entries with all that they import into `dist/`. Node then opens a dozen files
- * instead of some six hundred: half the time to start and 10 MB less per process. Code and names
- * stay readable, for the stack traces in a log; only comments go.
+ * Bundles the entries with all that they import into `dist/`. Node then opens 33 files instead of
+ * 784. The names of functions and the lines stay, for the stack traces in a log.
  */
 import { createRequire } from 'node:module';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
+import { minifySync } from 'rolldown/utils';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
@@ -26,11 +26,12 @@ for (const [name, entry] of Object.entries(ENTRIES)) {
   const bundle = await rolldown({
     input: { [name]: join(root, entry) },
     platform: 'node',
-    plugins: [datesOfPinoRoll(), asciiOnly()],
+    plugins: [datesOfPinoRoll(), shorten()],
   });
   const { output } = await bundle.write({
     dir: join(root, 'dist'),
     comments: false,
+    minify: false,
     chunkFileNames: `${name}/[name].js`,
   });
   await bundle.close();
@@ -52,13 +53,25 @@ function exportLine(name) {
   return `export { ${name} } from ${JSON.stringify(path)};`;
 }
 
-/** One character outside of Latin-1 makes V8 hold the whole file with two bytes a character. */
-function asciiOnly() {
+/**
+ * What a process keeps of its source for as long as it lives: short local names, and no character
+ * outside of Latin-1, of which a single one makes V8 hold the whole file with two bytes each.
+ */
+function shorten() {
   const escape = (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  const options = {
+    module: true,
+    compress: true,
+    mangle: { keepNames: true },
+    codegen: { removeWhitespace: false },
+  };
   return {
-    name: 'ascii-only',
-    // eslint-disable-next-line no-control-regex
-    renderChunk: (code) => ({ code: code.replaceAll(/[^\0-\x7f]/g, escape), map: null }),
+    name: 'shorten',
+    renderChunk(source, { fileName }) {
+      const { code, errors } = minifySync(fileName, source, options);
+      if (errors.length > 0) throw new Error(`${fileName}: ${errors[0].message}`);
+      return { code: code.replaceAll(/[^\0-\x7f]/g, escape), map: null };
+    },
   };
 }
 

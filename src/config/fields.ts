@@ -78,7 +78,8 @@ export const hostList = field(
 );
 
 function hostEntry(given: string): string | undefined {
-  if (isIPv6(given)) return hostName(`[${given}]`);
+  // The colon first: the pattern behind `isIPv6` takes 5 ms to compile.
+  if (given.includes(':') && isIPv6(given)) return hostName(`[${given}]`);
   // `[::1]` may be written with its brackets; any other colon would be a port.
   return given.includes(':') && !given.endsWith(']') ? undefined : hostName(given);
 }

@@ -12,7 +12,6 @@ import type { Finding } from '../tickets/queue.ts';
 import type { HttpEnv } from './answers.ts';
 import type { EventStreams } from './event-streams.ts';
 import { answerLog } from './log-route.ts';
-import { createOpenApi } from './openapi.ts';
 
 export interface ReadRouteDeps {
   readonly version: string;
@@ -40,7 +39,7 @@ export function addReadRoutes(
 ): void {
   const { watch, store, streams, log } = deps;
   let exposition: Promise<Exposition> | null = null;
-  let openApi: ReturnType<typeof createOpenApi> | null = null;
+  let openApi: Promise<object> | null = null;
 
   app.get('/runs/:id/log', (c) => {
     const { files } = requireRun(c.req.param('id'));
@@ -81,7 +80,13 @@ export function addReadRoutes(
     return c.body(await text(), 200, { 'Content-Type': contentType });
   });
 
-  app.get('/openapi.json', (c) => c.json((openApi ??= createOpenApi(deps.version))));
+  app.get('/openapi.json', async (c) => c.json(await (openApi ??= describeApi(deps.version))));
+}
+
+/** Nobody asks on most days, and its schemas take memory. */
+async function describeApi(version: string): Promise<object> {
+  const { createOpenApi } = await import('./openapi.ts');
+  return createOpenApi(version);
 }
 
 /** The ticket that the workspace's newest run asks a person about; null when nothing is open. */

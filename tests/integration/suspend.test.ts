@@ -26,10 +26,11 @@ test('a run that slept with daemon and runner is neither stalled nor out of time
   for (const pid of all) process.kill(pid, 'SIGCONT');
   const { outcome, turns } = await service.looper.ended(runId);
   expect([outcome, turns.length]).toEqual(['succeeded', 1]);
-  const ends = readRunEvents(service.looper.logDirectory, runId).filter(
-    ({ type }) => type === 'end',
-  );
-  expect(ends).toHaveLength(1);
+  const ends = () =>
+    readRunEvents(service.looper.logDirectory, runId).filter(({ type }) => type === 'end');
+  // The end stands before its event does, and whoever asks sees it at once.
+  await waitFor('the final event', () => ends().length > 0);
+  expect(ends()).toHaveLength(1);
 });
 
 test('what hangs after a sleep is still noticed (row 55)', async () => {
