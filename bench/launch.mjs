@@ -1,5 +1,5 @@
 /** How long a trigger takes until the agent runs its first instruction, and until the answer. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -10,7 +10,7 @@ import { interleave, median } from './report.mjs';
 
 /** As between two triggers of a person's; a standby needs about 40 ms to boot. */
 const PAUSE_MS = 250;
-/** Every mean of this page, in milliseconds. */
+/** How much later than its agent's start a trigger may be answered. */
 const RESPONSE_SURPLUS_MS = 3;
 
 export async function measureLaunch(report, { repetitions }) {
@@ -91,28 +91,27 @@ async function measureTrigger({ daemon, stale, replaces = false }) {
   const { run_id: runId } = await daemon.trigger();
   const toAnswer = now() - started;
   await until('the agent', () => existsSync(daemon.agent.BENCH_STARTED));
-  if (agents.some((agent) => agent.exitCode === null && agent.signalCode === null)) {
-    await pause(100);
-    if (agents.some((agent) => agent.exitCode === null && agent.signalCode === null))
-      throw new Error('a stale agent lives');
-  }
+  await until('stale agents to be gone', () => agents.every(hasEnded));
   if (!replaces) await daemon.finished(runId);
   return { toAgent: daemon.startedAt() - started, toAnswer };
 }
 
-/** `codex exec` by its arguments, at work in the workspace: what a crashed session leaves behind. */
+/**
+ * `codex exec` by its arguments, at work in the workspace: what a crashed session leaves behind. It
+ * is `cat` that waits for a writer, and dies at once.
+ */
 async function startStale(count, workspace) {
-  writeFileSync(join(workspace, 'exec'), '');
+  const pipe = join(workspace, 'exec');
+  if (!existsSync(pipe)) execFileSync('mkfifo', [pipe]);
   const agents = Array.from({ length: count }, () =>
-    spawn('tail', ['-f', 'exec'].toReversed(), {
-      argv0: 'codex',
-      cwd: workspace,
-      detached: true,
-      stdio: 'ignore',
-    }),
+    spawn('cat', ['exec'], { argv0: 'codex', cwd: workspace, detached: true, stdio: 'ignore' }),
   );
   await Promise.all(agents.map((agent) => once(agent, 'spawn')));
   return agents;
+}
+
+function hasEnded({ exitCode, signalCode }) {
+  return exitCode !== null || signalCode !== null;
 }
 
 async function measureCleanUp(count) {

@@ -82,11 +82,16 @@ export async function startDaemon(env = {}) {
       if (response.status !== 200) throw new Error(answer.error);
       return answer;
     },
+    /** Asks rarely: what is measured are the agent's and the record's own times. */
     finished: (id) =>
-      until(`run ${id} to end`, async () => {
-        const record = await run(id);
-        return record.status === 'finished' ? record : null;
-      }),
+      until(
+        `run ${id} to end`,
+        async () => {
+          const record = await run(id);
+          return record.status === 'finished' ? record : null;
+        },
+        { everyMs: 25 },
+      ),
     stop: async () => {
       await endServer(server);
       rmSync(home, { recursive: true, force: true });
@@ -95,13 +100,13 @@ export async function startDaemon(env = {}) {
 }
 
 /** Polls until `probe` answers something; fails aloud after the deadline. */
-export async function until(what, probe, timeoutMs = 60_000) {
+export async function until(what, probe, { everyMs = 1, timeoutMs = 60_000 } = {}) {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const value = await probe();
     if (value) return value;
     if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms for ${what}`);
-    await pause(1);
+    await pause(everyMs);
   }
 }
 

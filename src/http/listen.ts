@@ -31,7 +31,7 @@ export const HTTP_TIMEOUTS: HttpTimeouts = {
   headersMs: 5_000,
   requestMs: 20_000,
   keepAliveMs: 5_000,
-  checkEveryMs: 1_000,
+  checkEveryMs: 3_000,
 };
 
 /** Far more than people, agents and dashboards need, far less than the usual limit of open files. */
