@@ -1,5 +1,5 @@
-import { mkdirSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { createAutopoll, type Autopoll } from './autopoll.ts';
 import { createStateFile } from './autopoll/state.ts';
 import { buildAgentEnvironment } from './codex/environment.ts';
@@ -74,6 +74,7 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
   const { config, environment } = options;
   const { directory } = config.logs;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (directory === join(options.looperDirectory, 'logs')) closeToOthers(directory);
   const lock = await acquireLock({
     directory,
     lock: 'daemon',
@@ -236,6 +237,15 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
       return lifecycle.close();
     },
   };
+}
+
+/** A checkout has made the log folder of a clone, readable for all; any other is its owner's to judge. */
+function closeToOthers(directory: string): void {
+  try {
+    chmodSync(directory, 0o700);
+  } catch {
+    // It is somebody else's. Whether we may write there shows next.
+  }
 }
 
 /** What the autopoll compares to learn whether somebody has changed the work meanwhile. */

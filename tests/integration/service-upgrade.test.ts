@@ -6,6 +6,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -129,4 +130,12 @@ test('a service whose installation has become another version says so and starts
   await service.looper.stop();
   await service.restarted();
   await service.started();
+});
+
+test('the log folder of a clone, which a checkout made, is closed to others', async () => {
+  const { cli, directory } = install();
+  const logDirectory = join(directory, 'logs');
+  mkdirSync(logDirectory, { mode: 0o755 });
+  await startService({ cli, env: { LOOPER_LOG_DIR: logDirectory } });
+  expect(statSync(logDirectory).mode & 0o777).toBe(0o700);
 });
