@@ -27,9 +27,10 @@ describe('the workflow', () => {
   }
   const jobs = Object.values(workflow.jobs);
 
-  it('runs the test command of the README, and nothing else', () => {
+  it('runs the test command of the README, and nothing else of ours', () => {
     const commands = jobs.flatMap(({ steps }) => steps.flatMap(({ run }) => run ?? []));
-    expect(commands).toEqual(['npm test']);
+    // What needs root prepares the machine.
+    expect(commands.filter((command) => !command.startsWith('sudo '))).toEqual(['npm test']);
     expect(read('README.md')).toMatch(/^npm test/m);
     expect(manifest.scripts).toHaveProperty('test');
   });
