@@ -8,7 +8,7 @@ import { addTrials } from './trials-program.ts';
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 service unreachable (serve: already
-running; stop: nothing runs), 4 busy, 5 unauthorised, 130 interrupted.
+running, or the port in use; stop: nothing runs), 4 busy, 5 unauthorised, 130 interrupted.
 
 The service is found at LOOPER_URL, by default http://127.0.0.1:3456, with LOOPER_API_TOKEN where it
 wants one. Without it, logs, status and stop work from the files in LOOPER_LOG_DIR.`;

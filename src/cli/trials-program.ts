@@ -23,7 +23,7 @@ export function addTrials(program: Command, cli: Cli, does: Does): void {
     .description('what a hook would make of a payload; nothing is started')
     .argument('<name>')
     .requiredOption('--payload <file>', 'the JSON body of a delivery')
-    .option('-H, --header <name: value>', 'a header of it, several times', header, {})
+    .option('-H, --header <name: value>', 'a header of it, several times', header)
     .option(...JSON_OPTION)
     .action(
       does(async (name: string, options: { payload: string }) =>
@@ -32,7 +32,7 @@ export function addTrials(program: Command, cli: Cli, does: Does): void {
     );
 }
 
-function header(text: string, before: Record<string, string>): Record<string, string> {
+function header(text: string, before: Record<string, string> = {}): Record<string, string> {
   const [, name, value] = /^([\w-]+):\s*(.*)$/.exec(text) ?? [];
   if (name === undefined) throw new InvalidArgumentError('It must be like X-GitHub-Event: issues.');
   return { ...before, [name]: value ?? '' };
