@@ -119,12 +119,12 @@ function nextSteps(manager: Manager, path: string, envFile: string): string[] {
           '  systemctl --user daemon-reload && systemctl --user enable --now looper',
           '  loginctl enable-linger        # so that it runs while you are logged out',
           '  journalctl --user -u looper   # when it does not start',
-          'A restart leaves the run alone. To end it on purpose: looper stop, then systemctl --user stop looper.',
+          'A restart leaves the run alone. To end all: systemctl --user stop looper, then looper stop.',
         ]
       : [
           `  launchctl bootstrap gui/$(id -u) ${shown}`,
           `  launchctl print gui/$(id -u)/${LAUNCHD_LABEL}   # when it does not start`,
-          `A restart leaves the run alone. To end it on purpose: looper stop, then launchctl bootout gui/$(id -u)/${LAUNCHD_LABEL}.`,
+          `A restart leaves the run alone. To end all: launchctl bootout gui/$(id -u)/${LAUNCHD_LABEL}, then looper stop.`,
         ];
   return [`Next: settings go into ${envFile} (LOOPER_WORKSPACE at least), then`, ...steps];
 }

@@ -39,7 +39,8 @@ export function checkChannels(
     ];
     if (findings.length > 0) return { findings, secretValues };
     const none = 'no channel: announcements go to the server log';
-    const todo = 'docs/triggers.md shows how to set up Zulip, Slack, ntfy, a webhook or a command';
+    const todo =
+      'docs/announcements.md shows how to set up Zulip, Slack, ntfy, a webhook or a command';
     return { findings: [info(ID, none, todo)], secretValues };
   } catch (error) {
     if (!(error instanceof LooperError)) throw error;

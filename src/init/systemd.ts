@@ -20,7 +20,7 @@ WorkingDirectory=~
 ${variables.join('\n')}
 
 # Only the service is stopped or restarted, never the run: the next start adopts it. With another
-# KillMode a restart ends the run. To end it on purpose: looper stop, then systemctl --user stop.
+# KillMode a restart ends the run. To end all: systemctl --user stop looper, then looper stop.
 KillMode=process
 TimeoutStopSec=60
 # The agent's commands count as this unit's: one that eats all memory must not take the service along.
