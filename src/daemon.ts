@@ -8,9 +8,9 @@ import { openConfigFile } from './config-file.ts';
 import { openAnnouncements } from './daemon/announcements.ts';
 import { greet, NO_INIT } from './daemon/greeting.ts';
 import { openLaunching } from './daemon/launching.ts';
-import { findMissing } from './daemon/readiness.ts';
+import { findAgent, findMissing } from './daemon/readiness.ts';
 import { removeLeftovers } from './daemon/leftovers.ts';
-import { LooperError } from './errors.ts';
+import { LooperError, messageOf } from './errors.ts';
 import { scratchFolder } from './git/scratch.ts';
 import { resolveRepository } from './git/repository.ts';
 import { createChat } from './hooks/chat.ts';
@@ -225,12 +225,13 @@ async function start(options: DaemonOptions, lifecycle: Lifecycle): Promise<Daem
   file.onChange((current) => schedules.use(current.schedules));
   // Ends first: a launch may wait for an hour, and both the timer and its caller wait for it.
   lifecycle.onClose('launch', () => runs.shutdown());
+  const agent = await findAgent(options).catch(messageOf);
   const cgroup = findCgroups()?.own ?? null;
   log.info({ url: server.url, logDirectory: directory, cgroup }, 'server.started');
 
   return {
     url: server.url,
-    greeting: greet(config, server.url, announcements),
+    greeting: greet(config, server.url, announcements, agent),
     autopoll,
     stop: () => {
       log.info({}, 'server.stopping');

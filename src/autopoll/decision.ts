@@ -76,8 +76,9 @@ export function decide(facts: IdleFacts): Decision {
   }
   const { failures, notBefore, autoRunsToday, maxRunsPerDay } = facts;
   if (failures > 0 && notBefore !== null && now < notBefore) {
+    const noun = failures === 1 ? 'failure' : 'failures';
     const until = new Date(notBefore).toISOString();
-    return skip('backing_off', `${failures} failures in a row; starts nothing before ${until}`);
+    return skip('backing_off', `${failures} ${noun} in a row; starts nothing before ${until}`);
   }
   if (autoRunsToday >= maxRunsPerDay) {
     const allowed = `LOOPER_MAX_AUTO_RUNS_PER_DAY allows ${maxRunsPerDay}`;

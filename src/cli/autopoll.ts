@@ -1,6 +1,7 @@
 import { SCHEMAS } from '../http/schemas.ts';
 import type { Cli } from './context.ts';
 import { EXIT, type ExitCode } from './exit.ts';
+import { plural } from './format.ts';
 import { connect } from './source.ts';
 import { describeAutopoll } from './status-screen.ts';
 
@@ -17,7 +18,7 @@ export async function autopoll(
   if (json) await cli.output.json({ ok: true, autopoll: answer.autopoll });
   else {
     const { failures, runs_today: today, max_runs_per_day: most } = answer.autopoll;
-    const inRow = failures === 0 ? '' : `, ${failures} failures in a row`;
+    const inRow = failures === 0 ? '' : `, ${plural(failures, 'failure')} in a row`;
     const lines = [
       ...describeAutopoll(answer.autopoll, Date.now()),
       `${today} of at most ${most} automatic runs in the last 24 h${inRow}`,

@@ -41,7 +41,9 @@ export function renderStatus(status: Status, screen: Screen): string[] {
   if (queued !== null)
     add('next run', `${queued.run_id} (${inertLine(queued.trigger)}) waits for its turn`);
   add('queue', describeQueue(tickets));
-  for (const [index, line] of describeAutopoll(autopoll, now).entries()) {
+  // While something runs, the reason is that, or one of a look before it.
+  const idleTimer = describeAutopoll(autopoll, now).slice(0, active === null ? undefined : 1);
+  for (const [index, line] of idleTimer.entries()) {
     rows.push(row(index === 0 ? 'autopoll' : '', line));
   }
   if (last !== null && last !== asking)

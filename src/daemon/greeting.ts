@@ -5,15 +5,19 @@ interface ReachedPeople {
   readonly problems: readonly string[];
 }
 
-/** What a person at a terminal wants to know: where it listens, what is set, what to paste. */
-export function greet(config: Config, url: string, channels: ReachedPeople): string {
+/**
+ * What a person at a terminal wants to know: where it listens, what is set, what to paste. `agent`:
+ * where it is, or the sentence that says why there is none; each trigger looks again.
+ */
+export function greet(config: Config, url: string, channels: ReachedPeople, agent: string): string {
   const { workspace, autopoll, http, logs, codex, kill } = config;
   const token = http.token === undefined ? '' : ' -H "Authorization: Bearer $LOOPER_API_TOKEN"';
   const field = workspace.directory === undefined ? ',"workspace":"/path/to/your/repository"' : '';
   return [
     `Looper listens on ${url}`,
     `  workspace      ${workspace.directory ?? 'none (a trigger names one; LOOPER_WORKSPACE)'}`,
-    `  agent          ${codex.binary ?? 'codex, as found at each trigger'}, sandbox ${codex.sandbox}`,
+    `  agent          ${agent}`,
+    `  sandbox        ${codex.sandbox}`,
     `  stops          ${KILL_SCOPES[kill.scope]} (LOOPER_KILL_SCOPE=${kill.scope})`,
     `  announcements  ${announcements(channels)}`,
     `  idle start     ${idleStart(autopoll, workspace.directory)}`,

@@ -13,9 +13,9 @@ export function tellPlan(status: AutopollStatus): Finding {
   const { enabled, paused, waiting, next_tick_at: next } = status;
   if (!enabled) return off();
   if (paused) return pausedPlan();
-  const when = next === null ? '' : `; it looks next at ${next}`;
+  const when = next === null ? '' : `, and looks next at ${next}`;
   if (waiting === null) return ok(ID, `it starts work by itself when nothing runs${when}`);
-  return info(ID, `it waits: ${waiting.detail}${when}`, adviceFor(waiting.reason));
+  return info(ID, `it waits${when}: ${waiting.detail}`, adviceFor(waiting.reason));
 }
 
 export interface PlanSubject {

@@ -17,7 +17,7 @@ export function checkVariables(config: Config, problems: readonly string[]): Fin
       ? ok('settings.variables', read)
       : info('settings.variables', `${read}; what is wrong there counts as unset below`),
     ...problems.map((what) => failure('settings.variable', what, `Correct it in ${where}`)),
-    ...warnings.map((what) => warning('settings.variable', what, `Look at it in ${where}`)),
+    ...warnings.map((what) => warning('settings.variable', what, `Change it in ${where}`)),
   ];
 }
 

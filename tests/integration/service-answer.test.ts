@@ -112,6 +112,7 @@ test('an empty prompt announces and cleans up, and needs neither workspace nor a
 
   await service.looper.stop();
   await service.restarted({ CODEX_EXEC_BINARY: join(service.home, 'missing') });
+  expect(service.looper.output()).toMatch(/agent +.*missing does not exist.*npm install/);
   expect((await service.run({ codex_prompt: '' })).status).toBe(200);
   expect(readRecords(service.looper.logDirectory)).toHaveLength(1);
 });

@@ -80,6 +80,7 @@ test('a missing agent or log directory is a 503 before anything is announced or 
     },
   });
   const { looper, home } = service;
+  expect(looper.output()).toContain(`agent          ${join(home, 'codex')}\n`);
   const active = await service.started();
   // It is a script, which is read by its name once more after it was spawned.
   await waitFor('the agent', () => looper.log(active).includes('turn.started'));

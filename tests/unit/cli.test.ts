@@ -9,11 +9,12 @@ import { createProgress } from '../../src/cli/progress-line.ts';
 import { summariseRun } from '../../src/cli/run-summary.ts';
 import { parseSince, placeSince } from '../../src/cli/since.ts';
 import { createSseParser } from '../../src/cli/sse.ts';
+import { renderStatus } from '../../src/cli/status-screen.ts';
 import { createTurnStarts } from '../../src/cli/turn-starts.ts';
 import { LooperError } from '../../src/errors.ts';
 import type { LogLine } from '../../src/render/run-log.ts';
 import type { RunRecord, TurnRecord } from '../../src/runs/record.ts';
-import { CREATED, endedRun, SUMMARY, usage } from '../support/runs.ts';
+import { CREATED, endedRun, newRun, SUMMARY, usage } from '../support/runs.ts';
 
 const PLAIN = createPaint(false);
 const NOW = Date.parse(CREATED);
@@ -275,3 +276,39 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   for await (const item of items) all.push(item);
   return all;
 }
+
+describe('looper status', () => {
+  it('says why the idle timer waits only while nothing runs', () => {
+    const detail = 'There is nothing to run';
+    const autopoll = {
+      enabled: true,
+      paused: false,
+      interval_seconds: 300,
+      cron: null,
+      next_tick_at: '2026-03-01T10:05:00.000Z',
+      waiting: { reason: 'nothing_to_run', detail },
+      failures: 0,
+      runs_today: 0,
+      max_runs_per_day: 48,
+    };
+    const shown = (active: RunRecord | null): string =>
+      renderStatus(
+        {
+          ok: true,
+          source: 'service',
+          active,
+          last_output: null,
+          queued: null,
+          last: null,
+          asking: null,
+          tickets: null,
+          autopoll,
+        },
+        { paint: PLAIN, now: NOW, columns: Infinity },
+      ).join('\n');
+    expect(shown(null)).toContain(`waits: ${detail}`);
+    const active = shown({ ...newRun('ab12cd34'), status: 'running', log_path: '/logs/a.log' });
+    expect(active).toMatch(/autopoll +every 5m, looks at/);
+    expect(active).not.toContain(detail);
+  });
+});

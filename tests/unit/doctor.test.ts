@@ -310,7 +310,7 @@ describe('the idle start', () => {
     const waiting = { reason: 'waiting_for_person', detail: 'Which one?' };
     expect(tellPlan({ ...status, waiting })).toMatchObject({
       level: 'info',
-      what: 'it waits: Which one?; it looks next at 2026-03-01T10:00:00.000Z',
+      what: 'it waits, and looks next at 2026-03-01T10:00:00.000Z: Which one?',
       todo: expect.stringMatching(/looper reply/),
     });
   });
