@@ -1,6 +1,6 @@
 import type { Hono } from 'hono';
 import type { Autopoll } from '../autopoll.ts';
-import { createExposition, type Exposition } from '../metrics/prometheus.ts';
+import { createExposition } from '../metrics/prometheus.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Logger } from '../logger.ts';
 import { recentRuns } from '../run/recent-runs.ts';
@@ -11,6 +11,7 @@ import { hasOpenQuestion, type RunStore, type StoredRun } from '../runs/store.ts
 import type { Finding } from '../tickets/queue.ts';
 import type { HttpEnv } from './answers.ts';
 import type { EventStreams } from './event-streams.ts';
+import { lazily } from './lazily.ts';
 import { answerLog } from './log-route.ts';
 
 export interface ReadRouteDeps {
@@ -38,8 +39,8 @@ export function addReadRoutes(
   requireRun: (id: string) => StoredRun,
 ): void {
   const { watch, store, streams, log } = deps;
-  let exposition: Promise<Exposition> | null = null;
-  let openApi: Promise<object> | null = null;
+  const exposition = lazily(() => createExposition(deps.metrics, () => watch.active() !== null));
+  const openApi = lazily(() => describeApi(deps.version));
 
   app.get('/runs/:id/log', (c) => {
     const { files } = requireRun(c.req.param('id'));
@@ -75,12 +76,11 @@ export function addReadRoutes(
   });
 
   app.get('/metrics', async (c) => {
-    exposition ??= createExposition(deps.metrics, () => watch.active() !== null);
-    const { contentType, text } = await exposition;
+    const { contentType, text } = await exposition();
     return c.body(await text(), 200, { 'Content-Type': contentType });
   });
 
-  app.get('/openapi.json', async (c) => c.json(await (openApi ??= describeApi(deps.version))));
+  app.get('/openapi.json', async (c) => c.json(await openApi()));
 }
 
 /** Nobody asks on most days, and its schemas take memory. */
