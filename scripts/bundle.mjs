@@ -3,7 +3,7 @@
  * 784. The names of functions and the lines stay, for the stack traces in a log.
  */
 import { createRequire } from 'node:module';
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
@@ -12,7 +12,10 @@ import { minifySync } from 'rolldown/utils';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
 
-/** A bundle of its own each: a runner opens its own files only. `cli` comes last: see setup.mjs. */
+/**
+ * A bundle of its own each: a runner opens its own files only. `cli` comes last, and its entry is
+ * written after everything else: setup.mjs takes that for the sign of a whole build.
+ */
 const ENTRIES = {
   runner: 'src/runner.ts',
   'demo/scripted-agent': 'src/demo/scripted-agent.ts',
@@ -22,22 +25,34 @@ const ENTRIES = {
 const DATE_FNS = ['addDays', 'addHours', 'format', 'isValid', 'parse'];
 
 const packages = new Set();
+const chunks = [];
 for (const [name, entry] of Object.entries(ENTRIES)) {
   const bundle = await rolldown({
     input: { [name]: join(root, entry) },
     platform: 'node',
     plugins: [datesOfPinoRoll(), shorten()],
   });
-  const { output } = await bundle.write({
-    dir: join(root, 'dist'),
+  const { output } = await bundle.generate({
     comments: false,
     minify: false,
     chunkFileNames: `${name}/[name].js`,
   });
   await bundle.close();
+  chunks.push(...output);
   for (const chunk of output) notePackages(Object.keys(chunk.modules ?? {}));
 }
-writeFileSync(join(root, 'dist', 'LICENSES.txt'), licenses());
+place('LICENSES.txt', licenses());
+for (const { isEntry, fileName, code } of chunks) if (!isEntry) place(fileName, code);
+for (const { isEntry, fileName, code } of chunks) if (isEntry) place(fileName, code);
+
+/** Whole or not at all: a service may start from these files meanwhile, or another build be under way. */
+function place(fileName, text) {
+  const path = join(root, 'dist', fileName);
+  mkdirSync(dirname(path), { recursive: true });
+  const unfinished = `${path}.${process.pid}.tmp`;
+  writeFileSync(unfinished, text, { mode: text.startsWith('#!') ? 0o755 : 0o644 });
+  renameSync(unfinished, path);
+}
 
 function datesOfPinoRoll() {
   const id = '\0date-fns';

@@ -3,14 +3,12 @@
  * Uses Node's own modules, for nothing else is there yet.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const lockFile = join(root, 'package-lock.json');
-/** Run by their own name; the compiler does not mark them as programs. */
-const PROGRAMS = ['dist/cli.js', 'dist/demo/scripted-agent.js'];
 const installedLock = join(root, 'node_modules', '.looper-installed-lock.json');
 
 export function setUp() {
@@ -47,15 +45,15 @@ export function build() {
     run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', project]);
   }
   run(process.execPath, [join(root, 'scripts/bundle.mjs')]);
-  for (const program of PROGRAMS) chmodSync(join(root, program), 0o755);
 }
 
 function newestSource() {
   const sources = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true });
   const files = sources.filter((entry) => entry.isFile());
   const times = files.map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs);
-  const recipes = ['tsconfig.build.json', 'scripts/bundle.mjs'];
-  return Math.max(...times, ...recipes.map((file) => statSync(join(root, file)).mtimeMs));
+  // The bundle holds the packages, too.
+  const others = ['tsconfig.build.json', 'scripts/bundle.mjs', 'package-lock.json'];
+  return Math.max(...times, ...others.map((file) => statSync(join(root, file)).mtimeMs));
 }
 
 function run(command, args) {
