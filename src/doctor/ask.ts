@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { messageOf, systemErrorCode } from '../errors.ts';
+import { isSameProcess, readIdentity, type ProcessIdentity } from '../processes/identity.ts';
 
 const MAX_OUTPUT_CHARS = 64 * 1024;
 
@@ -35,6 +36,7 @@ export function ask(command: readonly string[], options: AskOptions): Promise<An
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
+    const leader = child.pid === undefined ? null : readIdentity(child.pid);
     let stdout = '';
     let stderr = '';
     const settle = (answer: Answer): void => {
@@ -43,7 +45,7 @@ export function ask(command: readonly string[], options: AskOptions): Promise<An
       resolve(answer);
     };
     const giveUp = (): void => {
-      killGroup(child.pid);
+      killGroup(leader);
       child.stdout.destroy();
       child.stderr.destroy();
       settle({ kind: 'late' });
@@ -64,13 +66,17 @@ export function ask(command: readonly string[], options: AskOptions): Promise<An
   });
 }
 
-function killGroup(leader: number | undefined): void {
-  if (leader === undefined) return;
+/** Also when the leader has ended and others of its group hold the output open. */
+function killGroup(leader: ProcessIdentity | null): void {
+  if (leader === null) return;
+  const now = readIdentity(leader.pid);
+  // A group keeps its number from being given to others; somebody who has it means that it is gone.
+  if (now !== null && !isSameProcess(now, leader)) return;
   try {
-    // Not waited for yet, so the number still means our child.
-    process.kill(-leader, 'SIGKILL');
+    process.kill(-leader.pid, 'SIGKILL');
   } catch (error) {
-    if (systemErrorCode(error) !== 'ESRCH') throw error;
+    // EPERM: on macOS, where only zombies are left of it.
+    if (systemErrorCode(error) !== 'ESRCH' && systemErrorCode(error) !== 'EPERM') throw error;
   }
 }
 

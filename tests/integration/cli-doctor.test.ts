@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ask } from '../../src/doctor/ask.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
+import { withPrivateFolder } from '../../src/doctor/private-folder.ts';
 import { probeSandbox } from '../../src/doctor/sandbox.ts';
 import { checkUnit } from '../../src/doctor/systemd.ts';
 import { cliOf, jsonOf, runCli, type CliResult } from '../support/cli.ts';
@@ -179,6 +180,20 @@ describe('looper doctor', () => {
       expect.stringMatching(/^warning .* one run may write 4096 TiB/),
     ]);
     expect(found.code).toBe(0);
+  });
+
+  it('says in a sentence that it has no room for a folder of its own', async () => {
+    // Nothing can be made in a folder whose path is this long, as on a full disk.
+    const longest = process.platform === 'linux' ? 4095 : 1023;
+    let full = tempDir();
+    while (full.length < longest - 10) {
+      full = join(full, 'd'.repeat(Math.min(200, longest - 10 - full.length)));
+    }
+    mkdirSync(full, { recursive: true });
+    await expect(withPrivateFolder(full, () => Promise.resolve())).rejects.toMatchObject({
+      code: 'LOG_DIR_UNUSABLE',
+      message: expect.stringContaining('(ENAMETOOLONG)'),
+    });
   });
 
   it('shows what ran aground: a dead letter, a run without an end', async () => {
