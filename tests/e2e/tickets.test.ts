@@ -57,7 +57,8 @@ describe.skipIf(!isInstalled)('the ticket loop with the real codex', () => {
         ),
       },
     );
-    const record = await runToEnd(scene.looper, {});
+    // Ten turns of the real codex: half a second each, or two on a busy machine.
+    const record = await runToEnd(scene.looper, {}, 80_000);
     expect(record).toMatchObject({
       outcome: 'succeeded',
       summary: { tickets_left: 0, turns: 10, warnings: [], usage: { input_tokens: 2000 } },

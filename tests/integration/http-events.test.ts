@@ -110,9 +110,16 @@ describe('GET /runs/:id/events', () => {
   it('ends streams when the service ends (row 63)', async () => {
     const service = await startService({ scenario: { steps: [{ do: 'hang' }] } });
     const id = await service.started();
+    const open = new Set<string>();
     const streams = [`/runs/${id}/events`, '/events'].map((path) =>
-      readSse(service.looper.url + path),
+      readSse(service.looper.url + path, {
+        until: () => {
+          open.add(path);
+          return false;
+        },
+      }),
     );
+    await waitFor('both streams', () => open.size === streams.length);
     await waitFor('the agent', () => service.calls().length > 0);
     const started = performance.now();
     expect(await service.looper.stop()).toBe(0);

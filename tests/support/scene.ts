@@ -105,10 +105,14 @@ export async function startScene(script: ModelScript, options: StageOptions = {}
 }
 
 /** Triggers a run, which must be accepted, and waits for its end. */
-export async function runToEnd(looper: Looper, body: Record<string, unknown>): Promise<RunRecord> {
+export async function runToEnd(
+  looper: Looper,
+  body: Record<string, unknown>,
+  timeoutMs?: number,
+): Promise<RunRecord> {
   const answer = await looper.post('/run', { message: 'test', ...body });
   if (answer.status !== 200) throw new Error(`POST /run: ${JSON.stringify(answer.body)}`);
-  return await looper.ended(String(answer.body['run_id']));
+  return await looper.ended(String(answer.body['run_id']), timeoutMs);
 }
 
 export function ticketName(number: number): string {
