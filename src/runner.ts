@@ -40,7 +40,8 @@ async function main(): Promise<void> {
   process.on('SIGHUP', () => undefined);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort());
 
-  void prewarm();
+  // Without memory or processes a spawn throws, which must not end a run that has just begun.
+  prewarm().catch(() => undefined);
   const order = await Promise.race([gate.order, aborted(stop.signal)]);
   if (order === null) return;
 

@@ -5,12 +5,12 @@ import { sweepMarked } from '../processes/stop.ts';
 
 /**
  * Does once, while nobody waits, what a launch will do: the first look at the process table, listen
- * and spawn of a process cost it 2 to 5 ms more than the second ones. Leaves nothing behind and never
- * fails.
+ * and spawn of a process cost it 2 to 5 ms more than the second ones. Leaves nothing behind; it only
+ * saves time, so its failure is nobody's concern.
  */
 export async function prewarm(): Promise<void> {
   findCgroups();
-  await sweepMarked({ marker: () => false, graceMs: 0, cleanLooks: 1 }).catch(() => undefined);
+  await sweepMarked({ marker: () => false, graceMs: 0, cleanLooks: 1 });
   await new Promise<void>((resolve) => {
     const child = spawn('true', { stdio: 'ignore', detached: true });
     child.once('error', () => resolve());

@@ -65,7 +65,12 @@ export async function spawnAgent(
     const identity = child.pid === undefined ? null : readIdentity(child.pid);
     const exit = exitOf(child);
     await spawned(child);
-    if (identity === null) throw new Error('it was gone before it could be identified');
+    if (identity === null) {
+      // A run that is said not to have started must not leave its agent. Not waited for yet, so the
+      // number still means our child.
+      child.kill('SIGKILL');
+      throw new Error(`process ${child.pid} could not be looked at`);
+    }
     return { identity, exit };
   } catch (error) {
     // The system says ENOENT of the binary when it is the directory that is missing.
