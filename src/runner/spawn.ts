@@ -65,8 +65,13 @@ export function spawnRunner(options: RunnerSpawnOptions): GatedRunner {
 
 /** Changes when an upgrade or a build replaces the runner's files. */
 function codeState(entry: string): string {
-  const found = statSync(entry, { bigint: true, throwIfNoEntry: false });
-  return found === undefined ? 'absent' : `${found.ino}:${found.mtimeNs}`;
+  try {
+    const { ino, mtimeNs } = statSync(entry, { bigint: true });
+    return `${ino}:${mtimeNs}`;
+  } catch {
+    // The runner that cannot be loaded ends; the service must not, for it refills on a timer.
+    return 'unreadable';
+  }
 }
 
 function openStderr(path: string): number {

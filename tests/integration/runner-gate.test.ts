@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { spawnRunner, type GatedRunner } from '../../src/runner/spawn.ts';
@@ -44,5 +44,15 @@ test('a runner that says nothing is waited for as long as was asked', async () =
   expect(await runner.nextReply(50)).toBeNull();
   expect(runner.isWaiting()).toBe(true);
   process.kill(runner.identity.pid, 'SIGKILL');
+  runner.closeGate();
+});
+
+test('a runner whose file cannot be looked at ends by itself, and its daemon lives', async () => {
+  const directory = tempDir();
+  const entry = join(directory, 'runner.mjs');
+  symlinkSync(entry, entry);
+  const stderrPath = join(directory, 'stderr.log');
+  const runner = spawnRunner({ entry, environment: () => ({}), stderrPath });
+  expect(await runner.nextReply(LONG_MS)).toBeNull();
   runner.closeGate();
 });
