@@ -150,8 +150,10 @@ function merge(blocks: readonly Block[]): string {
     .join('');
 }
 
+/** In one pass: a port that was put in may hold the name of another place (34573). */
 function lead(text: string, places: Readonly<Record<string, string>>): string {
-  return Object.entries(places).reduce((led, [from, to]) => led.replaceAll(from, to), text);
+  const names = Object.keys(places).map((name) => name.replaceAll('.', '\\.'));
+  return text.replaceAll(new RegExp(names.join('|'), 'g'), (name) => places[name] ?? name);
 }
 
 async function freePorts(): Promise<Record<string, string>> {
