@@ -5,6 +5,7 @@ import type { Logger } from '../logger.ts';
 import { writeFileAtomic } from '../runs/atomic-file.ts';
 import { bareEnd, type RunEnd } from '../runs/end-file.ts';
 import { finishRun } from '../runs/finish.ts';
+import { parseRunRecord } from '../runs/schema.ts';
 import type { RunStore, StoredRun } from '../runs/store.ts';
 import type { RunRequest } from './request.ts';
 import { readIfThere } from '../read-if-there.ts';
@@ -80,12 +81,18 @@ export function createRunQueue(store: RunStore, log: Logger): RunQueue {
     remove: () => rmSync(path, { force: true }),
     repair: () => {
       const waiting = peek()?.run.record.run_id;
-      for (const { run_id, status } of store.list({ limit: MAX_QUEUED_RECORDS })) {
-        const run = status === 'queued' && run_id !== waiting ? store.find(run_id) : null;
-        if (run !== null) close(run, 'lost', 'It was waiting in the queue when the service died.');
+      for (const { run_id, runner } of store.list({ limit: MAX_QUEUED_RECORDS })) {
+        const run = runner === null && run_id !== waiting ? store.find(run_id) : null;
+        if (run === null || !isQueuedOnDisk(run)) continue;
+        close(run, 'lost', 'It was waiting in the queue when the service died.');
       }
     },
   };
+}
+
+/** Also where its end stands already, which a store shows at once: then the rest of it is missing. */
+function isQueuedOnDisk({ files }: StoredRun): boolean {
+  return parseRunRecord(readIfThere(files.record) ?? '')?.status === 'queued';
 }
 
 function parseFile(text: string): z.output<typeof fileSchema> | null {
