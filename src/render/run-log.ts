@@ -26,6 +26,9 @@ const TURN_LINE = /^# turn=(\d{1,9}) ticket=(.*)$/;
 const HEADER_LINE = /^# (looper_request_id|workspace|command)=(.*)$/;
 const TRAILER = /^# (?:codex_exec_return_code=(-?\d{1,9})|looper_outcome=([a-z_]{1,32}))$/;
 
+/** What codex says of the prompt that it is given, in every turn: it looks as if it waited for more. */
+const READS_PROMPT = 'Reading additional input from stdin...';
+
 /**
  * Turns a run log into readable items, line by line; nothing in a log makes it throw.
  *
@@ -48,7 +51,9 @@ export function createRunLogReader(
 
   const item = (content: LogItemContent): LogItem => ({ key: key++, offset, ...content });
   const text = (line: string): LogItem[] =>
-    line.trim() === '' ? [] : [item({ kind: 'text', text: inert(line) })];
+    line.trim() === '' || line.trim() === READS_PROMPT
+      ? []
+      : [item({ kind: 'text', text: inert(line) })];
 
   /** The same step comes up to three times (started, updated, completed) and keeps its key. */
   const step = (event: CodexEvent['type'], name: string, content: LogItemContent): LogItem => {

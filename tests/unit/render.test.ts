@@ -109,6 +109,12 @@ describe('reading a run log', () => {
     ]);
   });
 
+  it('leaves out what codex says of the prompt that it is given', () => {
+    expect(contents(['Reading additional input from stdin...', 'other words'])).toEqual([
+      { kind: 'text', text: 'other words' },
+    ]);
+  });
+
   it('believes a turn line only where the record says that a turn begins', () => {
     const real = '# turn=1 ticket=TICKET-001.md';
     const behind = Buffer.byteLength([...HEADER, real, ''].join('\n'));
