@@ -47,6 +47,8 @@ async function main(): Promise<void> {
 
   const { logDirectory } = order;
   const cgroup = createRunCgroup(order.record.run_id);
+  // The kernel takes some milliseconds, in which lock, sweep and files are seen to.
+  void cgroup.enter();
   const lock = await acquireLock({
     directory: logDirectory,
     lock: 'run',
@@ -55,6 +57,7 @@ async function main(): Promise<void> {
   });
   if (lock.kind === 'refused') {
     gate.reply({ kind: 'busy', holder: lock.holder });
+    await cgroup.close();
     return;
   }
   try {
@@ -118,8 +121,10 @@ async function holdRun(
     finish(bareEnd('spawn_failed', reason));
     return;
   }
+  const isRun = createRunIdLookup(order.logDirectory);
   const leftover = await sweepMarked({
-    marker: createRunIdLookup(order.logDirectory),
+    // Of this run nothing was started yet, and its own cgroup is being made.
+    marker: (id) => id !== runId && isRun(id),
     graceMs: LEFTOVER_GRACE_MS,
     // The daemon has just looked, too.
     cleanLooks: 1,

@@ -10,7 +10,7 @@ export interface Cgroups {
 
 let found: Cgroups | null | undefined;
 
-/** Looks once: no process of Looper's moves. Null: there is no cgroup v2. */
+/** Looks once, before this process moves anywhere. Null: there is no cgroup v2. */
 export function findCgroups(): Cgroups | null {
   if (found === undefined) found = process.platform === 'linux' ? locate() : null;
   return found;

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { findCgroups, textOf } from './cgroup-place.ts';
-import { isAlive, type ProcessIdentity } from './identity.ts';
 
 /**
  * Each run has a cgroup of its own where cgroup v2 can be written: what daemonises and clears its
@@ -11,33 +10,48 @@ import { isAlive, type ProcessIdentity } from './identity.ts';
  * sweep knows a process; nothing is limited or killed through it. Elsewhere all of this does nothing.
  */
 const PREFIX = 'looper-';
-/** The kernel takes 7 ms for a move, where measured. The end of a run waits no longer than this. */
-const MOVE_LIMIT_MS = 100;
+/** The kernel takes 7 ms for a move, where measured, on a busy machine more. No launch waits longer. */
+const MOVE_LIMIT_MS = 1_000;
 
 export interface RunCgroup {
-  /**
-   * Takes in an agent that was just started, with all that it starts from then on. Its launch does
-   * not wait for the kernel: that takes less time than an agent needs to load. Never fails.
-   */
-  take(agent: ProcessIdentity): void;
-  /** Removes it, unless somebody lives there still: the next sweep does then. Never fails. */
+  /** Takes this process in, so that what it spawns is born there. Never fails. */
+  enter(): Promise<void>;
+  /** Takes it out again: of the run it is the agent that lives there. Never fails. */
+  leave(): Promise<void>;
+  /** Leaves for good and removes it, unless somebody lives there still: the next sweep does then. */
   close(): Promise<void>;
 }
 
-/** The cgroup of a run whose agents this process starts. */
+/** The cgroup of a run that is about to start in this process. */
 export function createRunCgroup(runId: string): RunCgroup {
   const own = findCgroups()?.own ?? null;
-  if (own === null) return { take: () => undefined, close: () => Promise.resolve() };
-  const directory = join(own, PREFIX + runId);
+  const directory = own === null ? null : join(own, PREFIX + runId);
+  let current = own;
+  /** Where the last of the moves leads. */
+  let target = own;
   let moves: Promise<void> = Promise.resolve();
-  return {
-    take: (agent) => {
-      makeCgroup(directory);
-      moves = moves.then(() => moveInto(directory, agent));
-    },
-    close: async () => {
+
+  const moveAfter = async (before: Promise<void>, to: string): Promise<void> => {
+    await before;
+    if (to === directory) makeCgroup(to);
+    await moveInto(to);
+    current = to;
+  };
+  const move = async (to: string | null): Promise<void> => {
+    if (to === null) return;
+    if (to !== target) {
+      target = to;
+      moves = moveAfter(moves, to);
+    }
+    if (current !== to)
       await Promise.race([moves, delay(MOVE_LIMIT_MS, undefined, { ref: false })]);
-      removeCgroup(directory);
+  };
+  return {
+    enter: () => move(directory),
+    leave: () => move(own),
+    close: async () => {
+      await move(own);
+      if (directory !== null) removeCgroup(directory);
     },
   };
 }
@@ -87,18 +101,18 @@ function makeCgroup(directory: string): void {
   try {
     mkdirSync(directory);
   } catch {
-    // It is there already (a run has several turns), or the move that follows finds out.
+    // It is there already, or the move that follows finds out.
   }
 }
 
-/** In a thread of its own, since the kernel takes its time; a refusal leaves the agent where it is. */
-async function moveInto(directory: string, agent: ProcessIdentity): Promise<void> {
+/** In a thread of its own, since the kernel takes its time; a refusal leaves us where we are. */
+async function moveInto(directory: string): Promise<void> {
   let descriptor: number | undefined;
   try {
     descriptor = openSync(join(directory, 'cgroup.procs'), 'w');
-    if (isAlive(agent)) await promisify(write)(descriptor, String(agent.pid));
+    await promisify(write)(descriptor, '0');
   } catch {
-    // It has ended, or processes may not live there: the run goes on without.
+    // No cgroup for processes, or gone: the run goes on without.
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }

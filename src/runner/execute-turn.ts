@@ -53,6 +53,7 @@ export async function startTurn(context: TurnContext, plan: TurnPlan): Promise<S
     // Codex only truncates what exists, so the file keeps this mode.
     writeFileSync(writer.files.lastMessage(number), '', { mode: 0o600 });
     const command = turnCommand(order.command, plan, writer.files.lastMessage(number));
+    await context.cgroup.enter();
     const agent = await spawnAgent(command, {
       promptPath: writer.files.prompt(number),
       logPath: writer.files.log,
@@ -62,7 +63,6 @@ export async function startTurn(context: TurnContext, plan: TurnPlan): Promise<S
           : { ...order.environment, LOOPER_TICKET: plan.ticket },
       workspace: order.record.workspace,
     });
-    context.cgroup.take(agent.identity);
     writer.record.agent = agent.identity;
     writer.save();
     writer.event('turn_started', { turn: number, ticket: plan.ticket });
@@ -72,6 +72,9 @@ export async function startTurn(context: TurnContext, plan: TurnPlan): Promise<S
     turn.log_end = turn.log_start;
     turn.finished_at = new Date().toISOString();
     return { kind: 'spawn_failed', turn, message: messageOf(error) };
+  } finally {
+    // Nobody waits for the kernel here; git and whatever else is ours stays outside.
+    void context.cgroup.leave();
   }
 }
 
