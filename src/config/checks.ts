@@ -8,7 +8,8 @@ import { FILE_SECRETS } from './schema.ts';
 import { readSmallFile } from './small-file.ts';
 import { absolutePath } from './sources.ts';
 
-const MIN_TOKEN_LENGTH = 16;
+/** What cannot be guessed. */
+export const MIN_TOKEN_LENGTH = 16;
 
 /** What only several variables together, or the file system, can tell. */
 export function checkTogether(

@@ -1,8 +1,8 @@
 import type { Config } from '../config.ts';
+import { MIN_TOKEN_LENGTH } from '../config/checks.ts';
 import { hostName, isLoopbackName } from '../host-name.ts';
 import { info, ok, warning, type Finding } from './finding.ts';
 
-const SHORT_TOKEN = 16;
 const FIRST_PERSON = 1000;
 /** `nobody`. */
 const NOBODY = 65_534;
@@ -37,10 +37,8 @@ function exposed(address: string, http: Config['http']): Finding {
 
 function checkToken({ host, token }: Config['http'], others: readonly string[]): Finding[] {
   const id = 'service.token';
-  if (token !== undefined && token.length < SHORT_TOKEN) {
-    const what = `LOOPER_API_TOKEN has ${token.length} characters, which can be guessed`;
-    return [warning(id, what, 'Write a long one: `openssl rand -hex 32`')];
-  }
+  // The settings warn of it already.
+  if (token !== undefined && token.length < MIN_TOKEN_LENGTH) return [];
   if (token !== undefined) return [ok(id, `a token of ${token.length} characters`)];
   if (!isLoopbackName(host)) return [];
   if (others.length === 0) return [ok(id, 'no token, and no other account on this machine')];

